@@ -1,0 +1,126 @@
+//! The row of an app, put together from what its actor knows.
+
+use super::{AppState, phase};
+use crate::{clock::now_ms, stack};
+use apps::manifest::Condition;
+use protocol::{AppView, Confidence, ContainerPhase, ContainerView, Desired, LaunchUrl, WaitView};
+
+impl AppState {
+    /// The row as of now. Times stay as they were where nothing else has changed.
+    pub(super) fn view(&self) -> AppView {
+        let containers = self.container_views();
+        let words: Vec<_> =
+            containers.iter().map(|c| (c.service.as_str(), c.phase, c.health, c.reason.as_deref())).collect();
+        let facts = phase::Facts {
+            desired: self.desired,
+            installed: self.installed,
+            op: self.op.as_ref().map(|op| op.kind),
+            parked: !self.parked.is_empty(),
+            containers: &words,
+        };
+        let (phase, mut reason) = phase::phase(&facts);
+        if phase == protocol::Phase::CrashLooping {
+            reason = Some(self.crash_reason(&containers));
+        }
+        let old = self.shown.as_ref();
+        let since = old.filter(|old| old.phase == phase).map_or_else(now_ms, |old| old.since);
+        let manifest = &self.plan.manifest;
+        AppView {
+            id: self.plan.id.clone(),
+            name: manifest.name.clone(),
+            tagline: manifest.metadata.tagline.clone(),
+            version: manifest.version.clone(),
+            installed: self.installed,
+            phase,
+            reason,
+            since,
+            observed_at: self.observed_at,
+            confidence: if self.engine_ok { Confidence::Live } else { Confidence::LastKnown },
+            desired: self.desired,
+            op: self.op.as_ref().map(|op| op.id.clone()),
+            last_op: self.last_op.clone(),
+            wait: containers.iter().flat_map(|c| c.wait.clone()).collect(),
+            restarts: containers.iter().map(|c| c.restarts).sum(),
+            containers,
+            launch: self.launch(),
+            next_retry: self.parked.values().filter_map(|at| *at).min(),
+        }
+    }
+
+    fn container_views(&self) -> Vec<ContainerView> {
+        let services = self.plan.rendered.services.iter();
+        let view = |service: &apps::RenderedService| {
+            let status = self.statuses.get(&service.service)?;
+            let record = self.ctx.tree.record(&stack::container_path(&self.plan.id, &service.service));
+            let waiting = status.phase == ContainerPhase::Waiting;
+            let unmet =
+                service.depends_on.iter().filter(|(on, condition)| waiting && !self.is_there(on, *condition));
+            let wait = |(on, condition): &(protocol::ServiceName, Condition)| WaitView {
+                on: on.to_string(),
+                condition: condition.as_str().into(),
+                progress: None,
+            };
+            let wait: Vec<WaitView> = unmet.map(wait).collect();
+            let phase = match status.phase {
+                // What it waited for is there; it has just not heard of it.
+                ContainerPhase::Waiting if wait.is_empty() => ContainerPhase::Starting,
+                // It is down, and not all that belongs to it.
+                ContainerPhase::Absent
+                | ContainerPhase::Created
+                | ContainerPhase::Exited
+                | ContainerPhase::Backoff
+                | ContainerPhase::Parked
+                    if self.is_going_down() && !status.is_at_rest() =>
+                {
+                    ContainerPhase::Stopping
+                }
+                phase => phase,
+            };
+            let fell =
+                matches!(phase, ContainerPhase::Exited | ContainerPhase::Backoff | ContainerPhase::Parked);
+            let down = fell && self.desired == Desired::Running;
+            Some(ContainerView {
+                service: service.service.clone(),
+                name: service.spec.name.clone(),
+                id: status.id.clone(),
+                phase,
+                health: status.health,
+                wait,
+                reason: status.trouble.clone().or_else(|| record.reason.filter(|_| down)),
+                since: status.since,
+                started_at: status.started_at,
+                restarts: record.restarts,
+                last_exit: record.last_exit,
+                image: service.spec.image.clone(),
+            })
+        };
+        services.filter_map(view).collect()
+    }
+
+    fn crash_reason(&self, containers: &[ContainerView]) -> String {
+        let supervisor = &self.plan.manifest.supervisor;
+        let window = supervisor.period.0.as_secs();
+        let given_up = containers.iter().find(|c| c.phase == ContainerPhase::Parked);
+        let last =
+            given_up.and_then(|c| c.reason.as_ref().map(|reason| format!("{}: {reason}; ", c.service)));
+        format!(
+            "{}more than {} restarts in {window} s, given up until the next attempt or a start",
+            last.unwrap_or_default(),
+            supervisor.intensity
+        )
+    }
+
+    fn launch(&self) -> Vec<LaunchUrl> {
+        let interface = |(name, interface): (&String, &apps::manifest::Interface)| {
+            let service = self.plan.rendered.services.iter().find(|s| s.service == interface.service)?;
+            let (_, port) = service.ports.iter().find(|(name, _)| *name == interface.port)?;
+            Some(LaunchUrl {
+                name: name.clone(),
+                scheme: interface.scheme.as_str().into(),
+                port: port.published,
+                path: interface.path.clone(),
+            })
+        };
+        self.plan.manifest.interfaces.iter().filter_map(interface).collect()
+    }
+}

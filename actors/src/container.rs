@@ -1,0 +1,482 @@
+//! One container of an app, with the anchor that owns its network.
+//!
+//! Parent: the app's `containers` supervisor, permanent. Children: workers for looks, probes and pidfds.
+//! It learns of the container's death from the kernel, adopts what runs, and drives its container to what the app
+//! wants; the state machine is in [`machine`].
+//!
+//! Invariants: one call to the engine is in flight at a time, also across incarnations; the actor's own failure touches
+//! no container; a container that dies while it is wanted ends the actor with a [`ContainerExit`].
+
+mod exit;
+mod look;
+mod machine;
+mod probe;
+
+pub use exit::ContainerExit;
+pub(crate) use look::is_adoptable;
+pub(crate) use machine::Want;
+
+use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
+use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
+use engine::{EngineError, EngineState, ProcessRef, Summary};
+use futures_util::future::select_all;
+use look::Sight;
+use machine::{Effect, Job, Machine, Part};
+use protocol::{AppId, ContainerPhase, Health};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use supervisor::StartCause;
+
+/// From here on a call that has not ended is shown as slow.
+const SLOW: Duration = Duration::from_secs(30);
+/// What a stop may take beyond its grace before it is shown as slow.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
+
+/// What the app needs to know of its container.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Status {
+    /// Phase.
+    pub(crate) phase: ContainerPhase,
+    /// Readiness.
+    pub(crate) health: Health,
+    /// The engine's id.
+    pub(crate) id: Option<String>,
+    /// When the running process was started.
+    pub(crate) started_at: Option<u64>,
+    /// What is wrong, in words.
+    pub(crate) trouble: Option<String>,
+    /// Since when it is in this phase.
+    pub(crate) since: u64,
+    /// What the app wants, once nothing is left to be done for it.
+    pub(crate) settled: Option<Want>,
+}
+
+impl Status {
+    /// Of a container that nobody has looked at.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            phase: ContainerPhase::Unknown,
+            health: Health::None,
+            id: None,
+            started_at: None,
+            trouble: None,
+            since: now_ms(),
+            settled: None,
+        }
+    }
+
+    /// Whether it is down because it should be, and its anchor with it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
+    }
+}
+
+/// Messages of a container.
+pub(crate) enum ContainerMsg {
+    /// Cast: the app wants this.
+    Want(Want),
+    /// Cast: tell your status, the app is new.
+    Tell,
+    /// Cast: the engine hinted that something happened to the container.
+    Hint,
+    /// Cast: all containers of this node.
+    Listed(Arc<Vec<Summary>>),
+    /// Cast, own: a look ended.
+    Looked(Result<Sight, EngineError>),
+    /// Cast, own: another call ended.
+    Done(Job, Result<Option<String>, EngineError>),
+    /// Cast, own: the call of this number should have ended by now.
+    Slow(u64),
+    /// Cast, own: one of the watched processes ended.
+    Died(ProcessRef),
+    /// Cast, own: a probe of this process ended.
+    Probed(ProcessRef, bool),
+    /// Cast, own: the time to rest is over.
+    Rested,
+}
+
+/// Arguments of a container.
+#[derive(Clone)]
+pub(crate) struct ContainerArgs {
+    /// The node.
+    pub(crate) ctx: Ctx,
+    /// The app.
+    pub(crate) app: AppId,
+    /// What to run.
+    pub(crate) service: Arc<RenderedService>,
+    /// Why this incarnation was started.
+    pub(crate) cause: StartCause,
+}
+
+/// State of a container.
+pub(crate) struct ContainerState {
+    args: ContainerArgs,
+    machine: Machine,
+    health: Health,
+    failures: u32,
+    prober: Option<ActorCell>,
+    /// The watched processes, and who watches them.
+    watch: (Vec<ProcessRef>, Option<ActorCell>),
+    /// Calls made so far, and whether the last one is in flight.
+    calls: (u64, bool),
+    /// Containers that pose as this one, as of the last list.
+    doubles: BTreeSet<String>,
+    /// The sibling's failure for which this one is restarted, in words.
+    because: Option<String>,
+    shown: Status,
+}
+
+/// The actor.
+pub(crate) struct Container;
+
+impl Actor for Container {
+    type Msg = ContainerMsg;
+    type State = ContainerState;
+    type Arguments = ContainerArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ContainerMsg>,
+        args: ContainerArgs,
+    ) -> Result<ContainerState, ActorProcessingErr> {
+        args.ctx.names.register(name::container(&args.app, &args.service.service), myself.get_cell());
+        // Only a sibling's *container* failure restarts this container; an actor's failure restarts nothing.
+        let because = match &args.cause {
+            StartCause::SiblingFailure { id, reason } => {
+                let exit = reason.downcast_ref::<ContainerExit>();
+                exit.map(|exit| format!("restarted because {id} {exit}"))
+            }
+            _ => None,
+        };
+        let machine = Machine::new(args.service.restart, because.is_some());
+        Ok(ContainerState {
+            machine,
+            health: Health::None,
+            failures: 0,
+            prober: None,
+            watch: (Vec::new(), None),
+            calls: (0, false),
+            doubles: BTreeSet::new(),
+            because,
+            shown: Status::unknown(),
+            args,
+        })
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<ContainerMsg>,
+        state: &mut ContainerState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.tell();
+        state.drive(&myself).await
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ContainerMsg>,
+        message: ContainerMsg,
+        state: &mut ContainerState,
+    ) -> Result<(), ActorProcessingErr> {
+        let effect = match message {
+            ContainerMsg::Want(want) => {
+                state.machine.want(want);
+                Effect::None
+            }
+            ContainerMsg::Tell => {
+                state.tell();
+                Effect::None
+            }
+            ContainerMsg::Hint => {
+                state.machine.hint();
+                Effect::None
+            }
+            ContainerMsg::Listed(list) => {
+                state.listed(&list).await?;
+                Effect::None
+            }
+            ContainerMsg::Looked(look) => {
+                state.calls.1 = false;
+                state.machine.looked(look)
+            }
+            ContainerMsg::Done(job, result) => {
+                state.calls.1 = false;
+                state.machine.done(job, result)
+            }
+            ContainerMsg::Slow(call) => {
+                if state.calls == (call, true) {
+                    state.machine.slow("the engine takes longer than usual".into());
+                }
+                Effect::None
+            }
+            ContainerMsg::Died(process) => {
+                if state.watch.0.contains(&process) {
+                    state.watch = (Vec::new(), None);
+                }
+                state.machine.died(process);
+                Effect::None
+            }
+            ContainerMsg::Probed(process, ok) => {
+                state.probed(process, ok);
+                Effect::None
+            }
+            ContainerMsg::Rested => {
+                state.machine.rested();
+                Effect::None
+            }
+        };
+        match effect {
+            Effect::None => {}
+            Effect::Probe => state.probe(&myself).await?,
+            Effect::Again(delay) => {
+                drop(myself.send_after(delay, || ContainerMsg::Rested));
+            }
+            Effect::Fail(exit) => {
+                state.show();
+                return Err(exit.into());
+            }
+        }
+        state.drive(&myself).await
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ContainerMsg>,
+        event: SupervisionEvent,
+        _: &mut ContainerState,
+    ) -> Result<(), ActorProcessingErr> {
+        worker::ended(event)
+    }
+}
+
+impl ContainerState {
+    /// Starts the next call, if there is one, and shows what changed.
+    async fn drive(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
+        self.watch(myself).await?;
+        if let Some(job) = self.machine.next_job() {
+            self.calls = (self.calls.0 + 1, true);
+            let (number, grace) = (self.calls.0, self.args.service.spec.stop_grace);
+            let slow = if matches!(job, Job::Stop(_)) { grace + STOP_MARGIN } else { SLOW };
+            drop(myself.send_after(slow, move || ContainerMsg::Slow(number)));
+            self.call(myself, job).await?;
+        }
+        self.show();
+        Ok(())
+    }
+
+    async fn call(&self, myself: &ActorRef<ContainerMsg>, job: Job) -> Result<(), ActorProcessingErr> {
+        let (ctx, service, me) = (self.args.ctx.clone(), Arc::clone(&self.args.service), myself.clone());
+        let name = service.spec.name.clone();
+        if job == Job::Look {
+            let known = self.machine.last_id().map(str::to_owned);
+            worker::run(myself.get_cell(), async move {
+                let _quiet = ctx.calls.after_others(&service.spec.name).await;
+                let sight = look::look(ctx.engine.as_ref(), &service, known.as_deref()).await;
+                let _ = me.cast(ContainerMsg::Looked(sight));
+            })
+            .await?;
+            return Ok(());
+        }
+        let spec = |part| match (part, &service.anchor) {
+            (Part::Anchor, Some(anchor)) => anchor.clone(),
+            _ => service.spec.clone(),
+        };
+        let called = |part| self.machine.id(part).map_or_else(|| spec(part).name, str::to_owned);
+        let calls = ctx.calls.clone();
+        let work = match job {
+            Job::Look => return Ok(()),
+            Job::Create(part) => {
+                let spec = spec(part);
+                Work::Create(Box::new(spec), part)
+            }
+            Job::Start(part) => Work::Start(called(part)),
+            Job::Stop(part) => Work::Stop(called(part), spec(part).stop_grace),
+            Job::Unpause => Work::Unpause(called(Part::Container)),
+            Job::Remove(part) => Work::Remove(called(part)),
+        };
+        calls
+            .run(&name, async move {
+                let result = work.run(&ctx).await;
+                // The container's actor is gone: its next incarnation looks for itself.
+                let _ = me.cast(ContainerMsg::Done(job, result));
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Watches the processes that matter now.
+    async fn watch(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
+        let processes = self.machine.watched();
+        if self.watch.0 == processes {
+            return Ok(());
+        }
+        if let Some(watcher) = self.watch.1.take() {
+            watcher.kill();
+        }
+        self.watch.0.clone_from(&processes);
+        if processes.is_empty() {
+            return Ok(());
+        }
+        let (engine, me) = (Arc::clone(&self.args.ctx.engine), myself.clone());
+        let watcher = worker::run(myself.get_cell(), async move {
+            let mut exits = Vec::new();
+            for process in processes {
+                match engine.exit_of(process).await {
+                    Ok(exit) => exits.push(Box::pin(async move {
+                        exit.await;
+                        process
+                    })),
+                    Err(EngineError::NotFound { .. }) => {
+                        let _ = me.cast(ContainerMsg::Died(process));
+                        return;
+                    }
+                    // Events and the relist tell of the death instead.
+                    Err(error) => tracing::warn!(pid = process.pid, %error, "process cannot be watched"),
+                }
+            }
+            if !exits.is_empty() {
+                let _ = me.cast(ContainerMsg::Died(select_all(exits).await.0));
+            }
+        });
+        self.watch.1 = Some(watcher.await?);
+        Ok(())
+    }
+
+    /// Probes a container that runs anew.
+    async fn probe(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
+        self.stop_probing();
+        self.failures = 0;
+        self.health = Health::None;
+        self.because = None;
+        let Some((process, _)) = self.machine.up() else { return Ok(()) };
+        if let Some(readiness) = self.args.service.readiness.clone() {
+            self.health = Health::Starting;
+            let id = self.machine.id(Part::Container).unwrap_or_default();
+            let prober = probe::Prober::new(&self.args.ctx, &self.args.service, id, readiness);
+            let me = myself.clone();
+            let report = move |ok| me.cast(ContainerMsg::Probed(process, ok)).is_ok();
+            self.prober = Some(worker::run(myself.get_cell(), prober.run(report)).await?);
+        }
+        Ok(())
+    }
+
+    /// Compares a list of all containers with what is known, and removes what poses as this container twice in a row.
+    async fn listed(&mut self, list: &[Summary]) -> Result<(), ActorProcessingErr> {
+        let service = Arc::clone(&self.args.service);
+        let of = |spec: &ContainerSpec, other: &Summary| {
+            [LABEL_APP, LABEL_SERVICE, LABEL_ROLE]
+                .into_iter()
+                .all(|label| other.labels.get(label) == spec.labels.get(label))
+        };
+        // A paused one deserves a look.
+        let runs = |state| state == EngineState::Running;
+        let parts = [(Part::Container, Some(&service.spec)), (Part::Anchor, service.anchor.as_ref())];
+        let mut doubles = BTreeSet::new();
+        for (part, spec) in parts {
+            let Some(spec) = spec else { continue };
+            let known = self.machine.id(part).map(str::to_owned);
+            let mine =
+                |it: &&Summary| known.as_ref().map_or_else(|| it.name == spec.name, |known| it.id == *known);
+            let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
+            let found = all.iter().copied().find(|it| mine(it));
+            self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
+            if let Some(found) = found {
+                doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
+            }
+        }
+        for double in doubles.intersection(&self.doubles) {
+            tracing::warn!(container = %double, of = %service.spec.name, "second container of a service is removed");
+            let (ctx, id) = (self.args.ctx.clone(), double.clone());
+            let calls = ctx.calls.clone();
+            calls
+                .run(&service.spec.name, async move {
+                    if let Err(error) = ctx.engine.remove(&id, true).await {
+                        tracing::warn!(container = %id, %error, "it could not be removed");
+                    }
+                })
+                .await?;
+        }
+        self.doubles = doubles;
+        Ok(())
+    }
+
+    fn probed(&mut self, process: ProcessRef, ok: bool) {
+        if self.machine.up().is_none_or(|(up, _)| up != process) {
+            return; // of an earlier run
+        }
+        let threshold = self.args.service.readiness.as_ref().map_or(1, |probe| probe.failure_threshold);
+        self.failures = if ok { 0 } else { self.failures.saturating_add(1) };
+        if ok {
+            self.health = Health::Healthy;
+        } else if self.health == Health::Healthy && self.failures >= threshold {
+            self.health = Health::Unhealthy;
+        }
+    }
+
+    fn stop_probing(&mut self) {
+        if let Some(prober) = self.prober.take() {
+            prober.kill();
+        }
+    }
+
+    /// Tells the app when something to show has changed.
+    fn show(&mut self) {
+        let up = self.machine.up();
+        if up.is_none() {
+            self.stop_probing();
+            self.health = Health::None;
+        }
+        let phase = self.machine.phase();
+        let status = Status {
+            phase,
+            health: self.health,
+            id: self
+                .machine
+                .id(Part::Container)
+                .map(str::to_owned)
+                .or_else(|| self.shown.id.clone().filter(|_| phase != ContainerPhase::Absent)),
+            started_at: up.and_then(|(_, started_at)| started_at),
+            trouble: self.machine.trouble().map(str::to_owned).or_else(|| self.because.clone()),
+            settled: self.machine.settled(),
+            since: if phase == self.shown.phase { self.shown.since } else { now_ms() },
+        };
+        if status != self.shown {
+            self.shown = status;
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        let service = self.args.service.service.clone();
+        // An app that is not there asks when it is.
+        self.args.ctx.names.cast(&name::app(&self.args.app), AppMsg::Container(service, self.shown.clone()));
+    }
+}
+
+/// A call that changes a container.
+enum Work {
+    Create(Box<ContainerSpec>, Part),
+    Start(String),
+    Stop(String, Duration),
+    Unpause(String),
+    Remove(String),
+}
+
+impl Work {
+    async fn run(self, ctx: &Ctx) -> Result<Option<String>, EngineError> {
+        let engine = &ctx.engine;
+        match self {
+            Self::Create(spec, part) => {
+                if part == Part::Anchor {
+                    engine.ensure_pause_image().await?;
+                }
+                return engine.create(&spec).await.map(Some);
+            }
+            Self::Start(container) => ctx.calls.in_turn(ctx, engine.start(&container)).await?,
+            Self::Stop(container, grace) => engine.stop(&container, grace).await?,
+            Self::Unpause(container) => engine.unpause(&container).await?,
+            Self::Remove(container) => engine.remove(&container, true).await?,
+        }
+        Ok(None)
+    }
+}

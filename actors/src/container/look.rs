@@ -1,0 +1,252 @@
+//! What a look at a service's containers finds, in the machine's words.
+
+use apps::{
+    ContainerSpec, LABEL_APP, LABEL_DIGEST, LABEL_NODE, LABEL_ROLE, LABEL_SERVICE, RenderedService,
+    manifest::AdoptPolicy,
+};
+use engine::{Engine, EngineError, EngineState, Inspect, ProcessRef};
+use futures_util::future::try_join;
+
+/// What was found of one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// No container.
+    Absent,
+    /// A container of this name that is not this node's.
+    Foreign,
+    /// It does not run.
+    Down {
+        /// Id.
+        id: String,
+        /// Whether it ran before.
+        ran: bool,
+        /// Exit code.
+        code: i32,
+        /// Killed for lack of memory.
+        oom: bool,
+        /// Made from another configuration, or joined to an anchor that is gone.
+        stale: bool,
+        /// Made by a person, and taken over.
+        adopted: bool,
+    },
+    /// It runs.
+    Up {
+        /// Id.
+        id: String,
+        /// Its init process.
+        process: ProcessRef,
+        /// The process that watches it for the engine.
+        monitor: Option<ProcessRef>,
+        /// When it was started.
+        started_at: Option<u64>,
+        /// Paused from outside.
+        paused: bool,
+        /// Joined to an anchor that is gone.
+        adrift: bool,
+        /// Made from another configuration.
+        stale: bool,
+        /// Made by a person, and taken over.
+        adopted: bool,
+    },
+    /// The engine says that it runs, and it does not, or cannot any more.
+    Behind {
+        /// Id.
+        id: String,
+        /// Why.
+        why: Lag,
+        /// Made by a person, and taken over.
+        adopted: bool,
+    },
+}
+
+/// Why the engine's word does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// The process is dead, its monitor lives: the engine will be told.
+    Telling,
+    /// The engine knows of the end and is cleaning up.
+    Cleaning,
+    /// The process is dead, or serves nobody, and nobody is left to tell the engine.
+    Unmonitored,
+    /// Its files are gone.
+    Damaged,
+}
+
+/// What was found of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sight {
+    /// The container.
+    pub(crate) container: Look,
+    /// Its anchor; `None` where it needs none or keeps a network of its own.
+    pub(crate) anchor: Option<Look>,
+}
+
+/// Looks at a service's containers; the container was last known by the id `known`.
+pub(crate) async fn look(
+    engine: &dyn Engine,
+    service: &RenderedService,
+    known: Option<&str>,
+) -> Result<Sight, EngineError> {
+    // Side by side: the time of a look is part of every recovery.
+    let (mut container, anchor) = try_join(find(engine, &service.spec, service.adopt.is_some()), async {
+        match &service.anchor {
+            Some(anchor) => find(engine, anchor, false).await.map(Some),
+            None => Ok(None),
+        }
+    })
+    .await?;
+    if let (Found::Absent, Some(id)) = (&container, known) {
+        match engine.inspect(id).await {
+            // One without labels that was renamed.
+            Ok(found) if service.adopt.is_some() && is_adoptable(&found) => {
+                container = Found::Ours(Box::new(found));
+            }
+            Ok(_) => {}
+            Err(EngineError::NotFound { .. }) => engine.reap(id).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    // A container that was adopted with a network of its own keeps it.
+    let keeps_own = matches!(&container, Found::Ours(found) if found.network_of.is_none());
+    let anchor = anchor.filter(|_| !keeps_own);
+    let anchor_id = match &anchor {
+        Some(Found::Ours(anchor)) => Some(anchor.id.clone()),
+        _ => None,
+    };
+    let anchored = anchor.is_some();
+    Ok(Sight {
+        container: translate(
+            container,
+            &service.spec,
+            service.adopt == Some(AdoptPolicy::Recreate),
+            |found| {
+                let adrift = anchored && found.network_of != anchor_id;
+                let ports =
+                    if anchored || service.published().is_empty() { Ports::Others } else { Ports::Own };
+                (adrift, ports)
+            },
+        ),
+        anchor: anchor
+            .zip(service.anchor.as_ref())
+            .map(|(found, spec)| translate(found, spec, false, |_| (false, Ports::All))),
+    })
+}
+
+/// What hangs on a container's monitor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    /// It has none of its own.
+    Others,
+    /// Its own, which are lost when it is started before the engine has cleaned up.
+    Own,
+    /// It is there for nothing else: without a monitor it serves nobody.
+    All,
+}
+
+enum Found {
+    Absent,
+    Foreign,
+    /// Ours by its labels; the engine cannot look at it. Its process, if that lives.
+    Damaged(String, Option<ProcessRef>),
+    Ours(Box<Inspect>),
+}
+
+async fn find(engine: &dyn Engine, spec: &ContainerSpec, adopt: bool) -> Result<Found, EngineError> {
+    let stranger = match engine.inspect(&spec.name).await {
+        Ok(found) if is_ours(&found, spec) || adopt && is_adoptable(&found) => {
+            return Ok(Found::Ours(Box::new(found)));
+        }
+        Ok(_) => Found::Foreign,
+        Err(EngineError::NotFound { .. }) => Found::Absent,
+        // Whose it is, the list still tells.
+        Err(EngineError::Damaged { .. }) => Found::Foreign,
+        Err(error) => return Err(error),
+    };
+    // Somebody may have renamed it.
+    let label = |key: &'static str| Some((key, spec.labels.get(key)?.as_str()));
+    let labels: Vec<_> = [LABEL_NODE, LABEL_APP, LABEL_SERVICE].into_iter().filter_map(label).collect();
+    let same_role = |labels: &std::collections::BTreeMap<String, String>| {
+        labels.get(LABEL_ROLE) == spec.labels.get(LABEL_ROLE)
+    };
+    let renamed = engine.list(&labels).await?.into_iter().find(|other| same_role(&other.labels));
+    let Some(renamed) = renamed else { return Ok(stranger) };
+    match engine.inspect(&renamed.id).await {
+        Ok(found) => Ok(Found::Ours(Box::new(found))),
+        Err(EngineError::NotFound { .. }) => Ok(stranger),
+        Err(EngineError::Damaged { .. }) => Ok(Found::Damaged(renamed.id, renamed.process)),
+        Err(error) => Err(error),
+    }
+}
+
+/// No node's, and so a person's, who has it adopted by the manifest.
+pub(crate) fn is_adoptable(found: &Inspect) -> bool {
+    !found.labels.contains_key(LABEL_NODE)
+}
+
+fn is_ours(found: &Inspect, spec: &ContainerSpec) -> bool {
+    let same = |label| found.labels.get(label) == spec.labels.get(label);
+    spec.labels.contains_key(LABEL_NODE)
+        && [LABEL_NODE, LABEL_APP, LABEL_SERVICE, LABEL_ROLE].into_iter().all(same)
+}
+
+/// `replace`: one that was adopted is made anew at its next start.
+/// `bonds` tells whether it is adrift, and what hangs on its monitor.
+fn translate(
+    found: Found,
+    spec: &ContainerSpec,
+    replace: bool,
+    bonds: impl Fn(&Inspect) -> (bool, Ports),
+) -> Look {
+    let found = match found {
+        Found::Absent => return Look::Absent,
+        Found::Foreign => return Look::Foreign,
+        // What runs is left to run; its files are mended when it ends.
+        Found::Damaged(id, Some(process)) => {
+            let monitor = Some(process);
+            let (started_at, paused, adrift, stale, adopted) = (None, false, false, false, false);
+            return Look::Up { id, process, monitor, started_at, paused, adrift, stale, adopted };
+        }
+        Found::Damaged(id, None) => return Look::Behind { id, why: Lag::Damaged, adopted: false },
+        Found::Ours(found) => found,
+    };
+    let (adrift, ports) = bonds(&found);
+    let adopted = is_adoptable(&found);
+    // One that was made by hand or by an older node says nothing of its configuration and is kept as it is.
+    let digest = found.labels.get(LABEL_DIGEST);
+    let stale =
+        digest.is_some_and(|digest| spec.labels.get(LABEL_DIGEST) != Some(digest)) || adopted && replace;
+    let behind = |why| Look::Behind { id: found.id.clone(), why, adopted };
+    let down = || Look::Down {
+        id: found.id.clone(),
+        ran: found.started_at.is_some(),
+        code: found.exit_code,
+        oom: found.oom,
+        stale: stale || adrift,
+        adopted,
+    };
+    match (found.state, found.process) {
+        (EngineState::Running | EngineState::Paused, Some(_))
+            if ports == Ports::All && found.monitor.is_none() =>
+        {
+            behind(Lag::Unmonitored)
+        }
+        (EngineState::Running | EngineState::Paused | EngineState::Stopping, Some(process)) => Look::Up {
+            process,
+            monitor: found.monitor,
+            started_at: found.started_at,
+            paused: found.state == EngineState::Paused,
+            adrift,
+            stale,
+            adopted,
+            id: found.id,
+        },
+        (EngineState::Running | EngineState::Paused, None) if found.monitor.is_some() => behind(Lag::Telling),
+        (EngineState::Stopping, None) if found.monitor.is_some() => behind(Lag::Cleaning),
+        (EngineState::Running | EngineState::Paused | EngineState::Stopping, None) => {
+            behind(Lag::Unmonitored)
+        }
+        // Started before it counts as exited, it would lose its published ports.
+        (EngineState::Stopped, _) if ports != Ports::Others => behind(Lag::Cleaning),
+        (EngineState::Stopped | EngineState::Created | EngineState::Exited | EngineState::Other, _) => down(),
+    }
+}

@@ -1,0 +1,95 @@
+//! Readiness probes, run by the node.
+
+use crate::ctx::Ctx;
+use apps::{RenderedService, manifest::Probe};
+use engine::Engine;
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time};
+
+/// Time between probes until the first success: people wait for it.
+const EAGER: Duration = Duration::from_millis(300);
+
+enum Kind {
+    Http(reqwest::Client, String),
+    Tcp(String, u16),
+    Exec(String, Vec<String>),
+}
+
+/// Probes one container until it is stopped.
+pub(crate) struct Prober {
+    engine: Arc<dyn Engine>,
+    kind: Kind,
+    period: Duration,
+    timeout: Duration,
+}
+
+impl Prober {
+    /// A prober for a service whose container has this id.
+    pub(crate) fn new(ctx: &Ctx, service: &RenderedService, id: &str, probe: Probe) -> Self {
+        // Validation has seen to it that the named port exists; port 0 never answers.
+        let address = |name: &str| {
+            let found = service.ports.iter().find(|(known, _)| known == name).map(|(_, port)| port);
+            let (host, port) = found.map_or(("", 0), |port| (port.host_ip.as_str(), port.published));
+            let host = if host.is_empty() || host == "0.0.0.0" { "127.0.0.1" } else { host };
+            (host.to_owned(), port)
+        };
+        let kind = if let Some(http) = &probe.http_get {
+            let (host, port) = address(&http.port);
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            Kind::Http(http_client(), format!("http://{host}:{port}{}", http.path))
+        } else if let Some(tcp) = &probe.tcp_socket {
+            let (host, port) = address(&tcp.port);
+            Kind::Tcp(host, port)
+        } else {
+            Kind::Exec(id.to_owned(), probe.exec.map(|exec| exec.command).unwrap_or_default())
+        };
+        Self {
+            engine: Arc::clone(&ctx.engine),
+            kind,
+            period: Duration::from_secs(probe.period_seconds.into()),
+            timeout: Duration::from_secs(probe.timeout_seconds.into()),
+        }
+    }
+
+    /// Probes again and again as long as `report` wants to know.
+    pub(crate) async fn run(self, report: impl Fn(bool) -> bool + Send) {
+        let mut pause = EAGER.min(self.period);
+        loop {
+            let ok = self.once().await;
+            if ok {
+                pause = self.period;
+            }
+            if !report(ok) {
+                return;
+            }
+            time::sleep(pause).await;
+        }
+    }
+
+    async fn once(&self) -> bool {
+        match &self.kind {
+            Kind::Http(client, url) => {
+                let answer = client.get(url).timeout(self.timeout).send().await;
+                answer.is_ok_and(|answer| (200..400).contains(&answer.status().as_u16()))
+            }
+            Kind::Tcp(host, port) => {
+                matches!(
+                    time::timeout(self.timeout, TcpStream::connect((host.as_str(), *port))).await,
+                    Ok(Ok(_))
+                )
+            }
+            Kind::Exec(container, argv) => {
+                self.engine.exec(container, argv, self.timeout).await.is_ok_and(|output| output.code == 0)
+            }
+        }
+    }
+}
+
+/// Redirects are answers, and a proxy of the node's environment is none of the container's business.
+fn http_client() -> reqwest::Client {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(0);
+    client.build().unwrap_or_default()
+}

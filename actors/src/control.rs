@@ -1,0 +1,299 @@
+//! Takes commands, and keeps one stack for every app that is on the node.
+//!
+//! Parent: node, permanent. Children: none; the stacks are `stacks`'.
+//! Invariants: an app has a stack exactly while the store has a row of it; a new incarnation finds everything in the
+//! store and starts only what is missing.
+
+use crate::{
+    app::{AppMsg, Refusal},
+    catalog::{CatalogMsg, FindError},
+    clock::now_ms,
+    ctx::Ctx,
+    hub::HubMsg,
+    names::name,
+    operation,
+    stack::{self, Plan},
+    store::{AppRow, StoreError},
+};
+use protocol::{AppId, AppView, Command, Confidence, Desired, OpId, OpKind, OpState, OpView, Phase, Row};
+use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use supervisor::{ChildId, SupervisorError, SupervisorRef};
+
+/// Name of the supervisor of all stacks.
+pub(crate) const STACKS: &str = "stacks";
+/// Longest wait for another actor's answer.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Why a command is refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum SubmitError {
+    /// There is no such app in the catalog.
+    #[error(transparent)]
+    Catalog(#[from] FindError),
+    /// It is not on the node.
+    #[error("{0} is not installed")]
+    NotInstalled(AppId),
+    /// The key was used for another command.
+    #[error("the idempotency key was used for another command")]
+    KeyReused,
+    /// The app refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+fn away(what: &str) -> SubmitError {
+    SubmitError::Refused(Refusal::Unavailable(format!("{what} is being restarted; try again")))
+}
+
+/// Messages of control.
+pub(crate) enum ControlMsg {
+    /// Cast, own: start what the store has.
+    Boot,
+    /// Cast: publish the rows of all operations.
+    Publish,
+    /// Call: do this.
+    Submit(Command, Option<String>, RpcReplyPort<Result<OpId, SubmitError>>),
+    /// Call, from an operation: the app is off the node.
+    Forget(AppId, RpcReplyPort<Result<(), StoreError>>),
+    /// Cast: an operation of this app has ended.
+    Retire(AppId),
+}
+
+/// The actor.
+pub(crate) struct Control;
+
+impl Actor for Control {
+    type Msg = ControlMsg;
+    type State = Ctx;
+    type Arguments = Ctx;
+
+    async fn pre_start(&self, myself: ActorRef<ControlMsg>, ctx: Ctx) -> Result<Ctx, ActorProcessingErr> {
+        ctx.set_node_id(ctx.store.node_id().await?);
+        ctx.names.register(name::CONTROL, myself.get_cell());
+        Ok(ctx)
+    }
+
+    async fn post_start(&self, myself: ActorRef<ControlMsg>, _: &mut Ctx) -> Result<(), ActorProcessingErr> {
+        Ok(myself.cast(ControlMsg::Boot)?)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ControlMsg>,
+        message: ControlMsg,
+        ctx: &mut Ctx,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ControlMsg::Boot => boot(ctx).await?,
+            ControlMsg::Publish => publish(ctx).await?,
+            ControlMsg::Submit(command, key, reply) => {
+                let answer = submit(ctx, command, key).await;
+                // The caller may have given up; the operation's row tells the rest.
+                let _ = reply.send(answer);
+            }
+            ControlMsg::Forget(app, reply) => {
+                let _ = reply.send(forget(ctx, &app).await);
+            }
+            ControlMsg::Retire(app) => {
+                if ctx.store.app(&app).await?.is_none() {
+                    end_stack(ctx, &app).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn boot(ctx: &Ctx) -> Result<(), ActorProcessingErr> {
+    let unfinished: Vec<(OpView, Command)> =
+        ctx.store.ops().await?.into_iter().filter(|(view, _)| !view.state.is_terminal()).collect();
+    for row in ctx.store.apps().await? {
+        let begun = row.installed || unfinished.iter().any(|(view, _)| view.app == row.id);
+        if !begun && row.desired == Desired::Running {
+            // The node ended between writing the app and accepting its install: nothing was made.
+            ctx.store.delete_app(&row.id).await?;
+            continue;
+        }
+        if let Err(error) = start_stack(ctx, &row).await {
+            tracing::error!(app = %row.id, %error, "stack could not be started");
+            ctx.publish(Row::App(Box::new(unusable(&row, &error))));
+        }
+    }
+    publish(ctx).await?;
+    for (view, _) in unfinished {
+        close_orphan(ctx, view).await?;
+    }
+    ctx.names.cast(name::CATALOG, CatalogMsg::Publish);
+    // After this call everything that was published above is on the board.
+    call(ctx, name::HUB, HubMsg::Heads).await.map_err(|error| error.to_string())?;
+    ctx.ready.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// The row of an app whose stack cannot be started, as when this node does not accept its manifest.
+fn unusable(row: &AppRow, error: &SubmitError) -> AppView {
+    let now = now_ms();
+    AppView {
+        id: row.id.clone(),
+        name: row.id.to_string(),
+        tagline: String::new(),
+        version: String::new(),
+        installed: row.installed,
+        phase: Phase::Failed,
+        reason: Some(format!("it is not supervised: {error}")),
+        since: now,
+        observed_at: now,
+        confidence: Confidence::LastKnown,
+        desired: row.desired,
+        op: None,
+        last_op: None,
+        wait: vec![],
+        restarts: 0,
+        containers: vec![],
+        launch: vec![],
+        next_retry: None,
+    }
+}
+
+async fn publish(ctx: &Ctx) -> Result<(), StoreError> {
+    for (view, _) in ctx.store.ops().await? {
+        // The row of one that runs is its own actor's.
+        let running = ctx.names.cell(&name::operation(&view.app, &view.id)).is_some();
+        if view.state.is_terminal() || !running {
+            ctx.publish(Row::Op(Box::new(view)));
+        }
+    }
+    Ok(())
+}
+
+/// Ends an operation whose app is gone; those of other apps are resumed by their apps.
+async fn close_orphan(ctx: &Ctx, mut view: OpView) -> Result<(), StoreError> {
+    if ctx.store.app(&view.app).await?.is_none() {
+        // An uninstall whose app is gone did what it was to do.
+        let end = if view.kind == OpKind::Uninstall { OpState::Succeeded } else { OpState::Interrupted };
+        operation::end(&mut view, end, None);
+        ctx.store.update_op(&view).await?;
+        crate::journal::rows::record_late_end(ctx, &view);
+        ctx.publish(Row::Op(Box::new(view)));
+    }
+    Ok(())
+}
+
+async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId, SubmitError> {
+    if let Some(key) = &key {
+        match ctx.store.op_by_key(key.clone()).await? {
+            Some((op, earlier)) if earlier == command => return Ok(op),
+            Some(_) => return Err(SubmitError::KeyReused),
+            None => {}
+        }
+    }
+    let app = command.app().clone();
+    let known = ctx.store.app(&app).await?;
+    let is_new = known.is_none();
+    if is_new {
+        if !matches!(command, Command::Install { .. }) {
+            return Err(SubmitError::NotInstalled(app));
+        }
+        // A stack whose app was just forgotten makes room.
+        end_stack(ctx, &app).await;
+        let found = call(ctx, name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await??;
+        let row = AppRow {
+            id: app.clone(),
+            manifest: found.text,
+            manifest_dir: found.dir,
+            desired: Desired::Running,
+            installed: false,
+        };
+        ctx.store.put_app(row.clone()).await?;
+        if let Err(error) = start_stack(ctx, &row).await {
+            ctx.store.delete_app(&app).await?;
+            end_stack(ctx, &app).await;
+            return Err(error);
+        }
+    } else if let Some(row) = known.filter(|_| !ctx.names.is_alive(&name::app(&app))) {
+        // It is being restarted, or its stack never came up: nothing happens where it is there.
+        start_stack(ctx, &row).await?;
+    }
+    let answer =
+        call(ctx, &name::app(&app), |reply| AppMsg::Submit(command.clone(), key.clone(), reply)).await?;
+    if is_new && answer.is_err() {
+        // Nothing was made yet: leave nothing behind.
+        forget(ctx, &app).await?;
+        end_stack(ctx, &app).await;
+    }
+    Ok(answer?)
+}
+
+async fn forget(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
+    ctx.store.delete_app(app).await?;
+    if call(ctx, &name::app(app), AppMsg::Forgotten).await.is_err() {
+        ctx.names.cast(name::CATALOG, CatalogMsg::Publish);
+    }
+    Ok(())
+}
+
+/// Starts an app's stack unless it is there.
+async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
+    let plan = Plan::of(row, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
+    let stacks = stacks(ctx)?;
+    let spec = stack::child_spec(ctx, &Arc::new(plan));
+    let id = spec.id.clone();
+    let started = match stacks.start_child(spec).await {
+        Err(SupervisorError::AlreadyPresent) => stacks.restart_child(id).await,
+        other => other,
+    };
+    match started {
+        Ok(_)
+        | Err(SupervisorError::AlreadyStarted(_) | SupervisorError::Running | SupervisorError::Restarting) => {
+            Ok(())
+        }
+        Err(error) => Err(SubmitError::Refused(Refusal::Unavailable(error.to_string()))),
+    }
+}
+
+/// Ends an app's stack, if there is one. Its containers are not touched.
+async fn end_stack(ctx: &Ctx, app: &AppId) {
+    let Ok(stacks) = stacks(ctx) else { return };
+    let id = ChildId::from(app.as_str());
+    if stacks.terminate_child(id.clone()).await.is_err() {
+        return;
+    }
+    if let Err(error) = stacks.delete_child(id).await {
+        tracing::warn!(%app, %error, "ended stack could not be deleted");
+    }
+    ctx.names.forget(&name::app(app));
+    ctx.names.forget(&name::stack(app));
+    ctx.names.forget(&name::containers(app));
+    ctx.names.forget_below(&name::containers_of(app));
+    ctx.names.forget_below(&name::operations_of(app));
+    let gone = ctx.tree.remove(&stack::path(app));
+    ctx.names.cast(name::HUB, HubMsg::Tree(vec![], gone));
+}
+
+fn stacks(ctx: &Ctx) -> Result<SupervisorRef, SubmitError> {
+    ctx.names.cell(STACKS).and_then(|cell| SupervisorRef::from_cell(&cell)).ok_or_else(|| away("the node"))
+}
+
+async fn call<M: Message, T: Send + 'static>(
+    ctx: &Ctx,
+    whom: &str,
+    message: impl FnOnce(RpcReplyPort<T>) -> M,
+) -> Result<T, SubmitError> {
+    let actor = ctx.names.find::<M>(whom).ok_or_else(|| away(whom))?;
+    let (answer, answered) = ractor::concurrency::oneshot();
+    actor.cast(message(answer.into())).map_err(|_| away(whom))?;
+    match tokio::time::timeout(ANSWER, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) | Err(_) => Err(away(whom)),
+    }
+}

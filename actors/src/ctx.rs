@@ -1,0 +1,94 @@
+//! What every actor of a node is given.
+
+use crate::{
+    Board,
+    calls::Calls,
+    counters::Counters,
+    hub::HubMsg,
+    journal::Inbox,
+    names::{Names, name},
+    store::Store,
+    tree::Tree,
+};
+use engine::Engine;
+use protocol::{AppId, Row};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+};
+
+/// The parts of a node that outlive each of its actors. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ctx {
+    /// Who is who.
+    pub(crate) names: Names,
+    /// The database.
+    pub(crate) store: Store,
+    /// The container engine.
+    pub(crate) engine: Arc<dyn Engine>,
+    /// Calls that change containers.
+    pub(crate) calls: Calls,
+    /// The supervision tree.
+    pub(crate) tree: Tree,
+    /// The read model; written by the hub only.
+    pub(crate) board: Arc<Board>,
+    /// Events on their way into the journal.
+    pub(crate) inbox: Inbox,
+    /// What has been counted.
+    pub(crate) counters: Counters,
+    /// Folders.
+    pub(crate) dirs: Arc<Dirs>,
+    /// Set when the first rows of all apps are on the board.
+    pub(crate) ready: Arc<AtomicBool>,
+    node_id: Arc<OnceLock<String>>,
+}
+
+/// Folders of a node.
+#[derive(Debug, Clone)]
+pub(crate) struct Dirs {
+    /// Everything that the node writes.
+    pub(crate) data: PathBuf,
+    /// The catalog.
+    pub(crate) catalog: PathBuf,
+}
+
+impl Ctx {
+    /// The parts of a new node.
+    pub(crate) fn new(engine: Arc<dyn Engine>, dirs: Dirs, epoch: String) -> Self {
+        let names = Names::default();
+        Self {
+            store: Store::new(names.clone()),
+            names,
+            engine,
+            calls: Calls::default(),
+            tree: Tree::default(),
+            board: Arc::new(Board::new(epoch)),
+            inbox: Inbox::default(),
+            counters: Counters::default(),
+            dirs: Arc::new(dirs),
+            ready: Arc::default(),
+            node_id: Arc::default(),
+        }
+    }
+
+    /// The node's id; empty until the store has told it, which is before the first stack starts.
+    pub(crate) fn node_id(&self) -> &str {
+        self.node_id.get().map_or("", String::as_str)
+    }
+
+    /// The store has told the node's id.
+    pub(crate) fn set_node_id(&self, id: String) {
+        // It never changes.
+        let _ = self.node_id.set(id);
+    }
+
+    /// Publishes a row through the hub. A hub that is away asks for all rows when it is back.
+    pub(crate) fn publish(&self, row: Row) {
+        self.names.cast(name::HUB, HubMsg::Put(row));
+    }
+
+    /// The app's own folder.
+    pub(crate) fn app_dir(&self, app: &AppId) -> PathBuf {
+        self.dirs.data.join("data").join(app.as_str())
+    }
+}

@@ -1,0 +1,276 @@
+//! The steps of every operation. Each can be repeated.
+
+use super::{
+    Hold, engine_error, images,
+    progress::{Progress, Verdict, store_error},
+};
+use crate::{app::AppMsg, container::is_adoptable, control::ControlMsg, names::name, secrets};
+use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
+use engine::{EngineError, ErrorClass};
+use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, OpKind, Phase};
+use std::time::Duration;
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    time::{Instant, sleep},
+};
+
+/// Longest wait for the engine.
+const ENGINE: Duration = Duration::from_secs(30);
+/// Longest wait until all containers are ready.
+const READY: Duration = Duration::from_secs(300);
+/// Added to the containers' own graces when waiting for their end.
+const STOP_SLACK: Duration = Duration::from_secs(60);
+
+/// The stages of an operation, in order.
+pub(super) fn stages(kind: OpKind) -> &'static [&'static str] {
+    match kind {
+        OpKind::Install => &["check", "images", "secrets", "network", "start", "ready"],
+        OpKind::Start => &["start", "ready"],
+        OpKind::Stop => &["stop"],
+        OpKind::Restart => &["stop", "start", "ready"],
+        OpKind::Uninstall => &["stop", "remove", "forget"],
+    }
+}
+
+/// Carries a command out.
+pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> {
+    match command {
+        Command::Install { .. } => match install_unless_undone(p).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                p.detail("undoing what was made");
+                match roll_back(p).await {
+                    Ok(()) => Err(error),
+                    Err(residue) => Err(OpError {
+                        message: format!(
+                            "{}; and not all of it could be undone: {}",
+                            error.message, residue.message
+                        ),
+                        ..error
+                    }),
+                }
+            }
+        },
+        Command::Start { .. } => start(p).await,
+        Command::Stop { .. } => stop(p).await,
+        Command::Restart { .. } => {
+            stop(p).await?;
+            p.hold(Hold::None);
+            start(p).await
+        }
+        Command::Uninstall { .. } => uninstall(p).await,
+    }
+}
+
+/// A node that ended while it undid an install goes on undoing it.
+async fn install_unless_undone(p: &Progress) -> Result<(), OpError> {
+    let row = p.ctx.store.app(&p.plan.id).await.map_err(store_error)?;
+    if row.is_some_and(|row| row.desired == Desired::Absent) {
+        return Err(OpError {
+            code: "interrupted".into(),
+            message: "the node ended while it undid this install".into(),
+            hint: Some("install it again".into()),
+            retryable: true,
+        });
+    }
+    install(p).await
+}
+
+async fn install(p: &Progress) -> Result<(), OpError> {
+    p.begin("check");
+    check(p).await?;
+    p.begin("images");
+    images::ensure(p).await?;
+    p.begin("secrets");
+    let dir = p.ctx.dirs.data.join("secrets").join(p.plan.id.as_str());
+    for secret in &p.plan.rendered.secrets {
+        secrets::ensure(p.ctx.engine.as_ref(), &dir, secret).await.map_err(|error| secret_error(&error))?;
+    }
+    p.begin("network");
+    let rendered = &p.plan.rendered;
+    for network in &rendered.networks {
+        p.ctx.engine.ensure_network(network, &rendered.labels).await.map_err(|e| engine_error(&e))?;
+    }
+    for volume in &rendered.volumes {
+        p.ctx.engine.ensure_volume(volume, &rendered.labels).await.map_err(|e| engine_error(&e))?;
+    }
+    for directory in &rendered.directories {
+        secrets::private_dir(directory).map_err(|error| OpError {
+            code: "directory".into(),
+            message: format!("{} cannot be made: {error}", directory.display()),
+            hint: Some("check the disk and the permissions of the node's data directory".into()),
+            retryable: true,
+        })?;
+    }
+    p.hold(Hold::None);
+    start(p).await?;
+    p.call(&name::app(&p.plan.id), AppMsg::Installed).await?.map_err(store_error)
+}
+
+/// Refuses what cannot work before anything is made.
+async fn check(p: &Progress) -> Result<(), OpError> {
+    let engine = &p.ctx.engine;
+    reach_engine(p).await?;
+    let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
+    if !engine.list(&own).await.map_err(|e| engine_error(&e))?.is_empty() {
+        return Ok(()); // an earlier attempt's containers hold the names and ports
+    }
+    for service in &p.plan.rendered.services {
+        match engine.inspect(&service.spec.name).await {
+            // It holds its ports itself.
+            Ok(found) if service.adopt.is_some() && is_adoptable(&found) => continue,
+            Err(EngineError::NotFound { .. }) => {}
+            Err(error) => return Err(engine_error(&error)),
+            Ok(_) => return Err(in_the_way(&service.spec.name)),
+        }
+        if let Some(anchor) = &service.anchor {
+            match engine.inspect(&anchor.name).await {
+                Err(EngineError::NotFound { .. }) => {}
+                Err(error) => return Err(engine_error(&error)),
+                Ok(_) => return Err(in_the_way(&anchor.name)),
+            }
+        }
+        for port in service.published() {
+            free(port).await.map_err(|error| {
+                engine_error(&EngineError::PortInUse {
+                    subject: service.spec.name.clone(),
+                    message: format!("{} {error}", port.published),
+                })
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn in_the_way(name: &str) -> OpError {
+    engine_error(&EngineError::Conflict {
+        subject: name.to_owned(),
+        message: "a container of this name is there that is not this node's".into(),
+    })
+}
+
+/// Waits for the engine: right after the node's start it may still be on its way.
+async fn reach_engine(p: &Progress) -> Result<(), OpError> {
+    let deadline = Instant::now() + ENGINE;
+    loop {
+        match p.ctx.engine.info().await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.class() == ErrorClass::Transient && Instant::now() < deadline => {
+                p.detail(format!("waiting for the container engine: {error}"));
+                sleep(Duration::from_millis(250)).await;
+            }
+            Err(error) => return Err(engine_error(&error)),
+        }
+    }
+}
+
+async fn free(port: &PortMapping) -> std::io::Result<()> {
+    let host = if port.host_ip.is_empty() { "0.0.0.0" } else { &port.host_ip };
+    match port.protocol {
+        PortProtocol::Tcp => TcpListener::bind((host, port.published)).await.map(drop),
+        PortProtocol::Udp => UdpSocket::bind((host, port.published)).await.map(drop),
+    }
+}
+
+async fn start(p: &Progress) -> Result<(), OpError> {
+    p.begin("start");
+    p.wait(READY, |view| judge(view, |c| c.phase == ContainerPhase::Running, "is not running yet")).await?;
+    p.begin("ready");
+    let ready = |c: &ContainerView| {
+        c.phase == ContainerPhase::Running && matches!(c.health, Health::Healthy | Health::None)
+    };
+    p.wait(READY, |view| judge(view, ready, "is not ready yet")).await
+}
+
+async fn stop(p: &Progress) -> Result<(), OpError> {
+    p.begin("stop");
+    let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
+    p.wait(graces + STOP_SLACK, |view| {
+        use ContainerPhase as P;
+        let down = |c: &&ContainerView| {
+            !matches!(c.phase, P::Absent | P::Created | P::Exited | P::Backoff | P::Parked)
+        };
+        match view.containers.iter().find(down) {
+            None => Verdict::Done,
+            Some(up) => Verdict::Pending(format!("{} is being stopped", up.service)),
+        }
+    })
+    .await
+}
+
+async fn uninstall(p: &Progress) -> Result<(), OpError> {
+    stop(p).await?;
+    p.begin("remove");
+    remove(p).await?;
+    p.begin("forget");
+    p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
+}
+
+/// Waits until the containers are gone, and takes the networks away. Volumes, data and secrets stay.
+async fn remove(p: &Progress) -> Result<(), OpError> {
+    let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
+    p.wait(graces + STOP_SLACK, |view| {
+        match view.containers.iter().find(|c| c.phase != ContainerPhase::Absent) {
+            None => Verdict::Done,
+            Some(there) => Verdict::Pending(format!("{} is being removed", there.service)),
+        }
+    })
+    .await?;
+    let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
+    let left = p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e))?;
+    if let Some(container) = left.first() {
+        return Err(OpError {
+            code: "left_behind".into(),
+            message: format!("container {} is still there", container.name),
+            hint: Some("try again".into()),
+            retryable: true,
+        });
+    }
+    for network in &p.plan.rendered.networks {
+        p.ctx.engine.remove_network(network).await.map_err(|e| engine_error(&e))?;
+    }
+    Ok(())
+}
+
+/// Undoes a failed install. Volumes and secrets may be older than it: they stay, a new install finds them.
+async fn roll_back(p: &Progress) -> Result<(), OpError> {
+    p.set_desired(Desired::Absent).await?;
+    p.hold(Hold::None);
+    remove(p).await?;
+    p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
+}
+
+/// Whether all containers are as they should be.
+fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
+    if let Some(given_up) = view.containers.iter().find(|c| c.phase == ContainerPhase::Parked) {
+        let last = given_up.reason.clone().unwrap_or_else(|| "it keeps failing".into());
+        return Verdict::Failed(OpError {
+            code: "crash_looping".into(),
+            message: format!("{} does not stay up: {last}", given_up.service),
+            hint: Some("look at its log".into()),
+            retryable: true,
+        });
+    }
+    if view.phase == Phase::Stopped {
+        return Verdict::Pending("the app is stopped".into());
+    }
+    match view.containers.iter().find(|c| !good(c)) {
+        None => Verdict::Done,
+        Some(c) => {
+            let why = c.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            Verdict::Pending(format!("{} {missing}{why}", c.service))
+        }
+    }
+}
+
+fn secret_error(error: &secrets::SecretError) -> OpError {
+    match error {
+        secrets::SecretError::Engine(error) => engine_error(error),
+        other => OpError {
+            code: "secret".into(),
+            message: other.to_string(),
+            hint: Some("check the disk and the permissions of the node's data directory".into()),
+            retryable: true,
+        },
+    }
+}

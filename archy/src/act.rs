@@ -1,0 +1,203 @@
+//! Commands on an app, followed to the end of their operation.
+
+use crate::{
+    cli::On,
+    fail::Failure,
+    out::{Out, Tone, note, span, word},
+};
+use protocol::{
+    AppId, Command, OpState, OpView, Row, Stage, StageState, StreamId,
+    client::{Client, StreamEvent},
+};
+use std::collections::BTreeMap;
+
+pub(crate) async fn run(
+    client: &Client,
+    on: &On,
+    command: impl FnOnce(AppId) -> Command,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let command = command(on.app.clone());
+    if !on.waits() {
+        let accepted = client.command(&command, None).await?;
+        if out.json() {
+            return out.object(&accepted);
+        }
+        return out.line(&format!("accepted as {}", accepted.op_id));
+    }
+    // Subscribed before it is asked for, so that nothing of it is missed.
+    let mut rows = client.subscribe(&[StreamId::Ops]).await?;
+    let accepted = client.command(&command, None).await?;
+    let mut told = Told::default();
+    loop {
+        let changed = match rows.next().await? {
+            StreamEvent::Snapshot { rows, .. } => rows,
+            StreamEvent::Put { row, .. } => vec![row],
+            StreamEvent::Del { key, .. } if key == *accepted.op_id.0 => {
+                note("the node has forgotten this operation; `archy apps` shows how the app is");
+                return Err(Failure::Told);
+            }
+            StreamEvent::Del { .. } | StreamEvent::Entries { .. } => Vec::new(),
+            StreamEvent::Disconnected { .. } => {
+                note("the connection is lost; the operation goes on, waiting for the node");
+                Vec::new()
+            }
+            StreamEvent::Reconnected => {
+                note("connected again");
+                Vec::new()
+            }
+        };
+        for row in changed {
+            let Row::Op(op) = row else { continue };
+            if op.id == accepted.op_id {
+                told.tell(&op, out)?;
+                if op.state.is_terminal() {
+                    return if op.state == OpState::Succeeded { Ok(()) } else { Err(Failure::Told) };
+                }
+            }
+        }
+    }
+}
+
+/// What has been printed of an operation.
+#[derive(Debug, Default)]
+struct Told {
+    stages: BTreeMap<String, StageState>,
+}
+
+impl Told {
+    fn tell(&mut self, op: &OpView, out: &mut Out) -> Result<(), Failure> {
+        if out.json() {
+            return out.object(op);
+        }
+        for stage in &op.stages {
+            let last = self.stages.insert(stage.key.clone(), stage.state);
+            let ended = matches!(stage.state, StageState::Done | StageState::Failed | StageState::Skipped);
+            // On a terminal the live line shows what runs.
+            let worth = ended || (stage.state == StageState::Running && !out.terminal());
+            if last != Some(stage.state) && worth {
+                let text = stage_line(stage, out);
+                out.line(&text)?;
+            }
+        }
+        let title = format!("{} {}", word(&op.kind), op.app);
+        if !op.state.is_terminal() {
+            return match op.stages.iter().find(|stage| stage.state == StageState::Running) {
+                Some(stage) => out.live(&format!("{title}: {}", progress(stage))),
+                None => out.live(&format!("{title}: {}", word(&op.state))),
+            };
+        }
+        let took = op.ended_at.map(|end| format!(" in {}", span(end.saturating_sub(op.started_at))));
+        let took = took.unwrap_or_default();
+        let tone = if op.state == OpState::Succeeded { Tone::Good } else { Tone::Bad };
+        let state = out.paint(tone, &word(&op.state));
+        let Some(error) = &op.error else { return out.line(&format!("{title}: {state}{took}")) };
+        out.line(&format!("{title}: {state}{took}: {} [{}]", error.message, error.code))?;
+        match &error.hint {
+            Some(hint) => out.line(&format!("  {hint}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn progress(stage: &Stage) -> String {
+    let percent = stage.progress.map(|part| format!(" {:.0} %", part.clamp(0.0, 1.0) * 100.0));
+    let detail = stage.detail.as_ref().map(|detail| format!(" {detail}"));
+    format!("{}{}{}", stage.key, percent.unwrap_or_default(), detail.unwrap_or_default())
+}
+
+/// `  images: done in 3.1 s, 3 images`.
+fn stage_line(stage: &Stage, out: &Out) -> String {
+    let tone = match stage.state {
+        StageState::Done => Tone::Good,
+        StageState::Failed => Tone::Bad,
+        StageState::Skipped | StageState::Waiting => Tone::Faint,
+        StageState::Running => Tone::Busy,
+    };
+    let took = match (stage.started_at, stage.ended_at) {
+        (Some(start), Some(end)) => format!(" in {}", span(end.saturating_sub(start))),
+        _ => String::new(),
+    };
+    let detail = stage.detail.as_ref().map(|detail| format!(", {detail}")).unwrap_or_default();
+    format!("  {}: {}{took}{detail}", stage.key, out.paint(tone, &word(&stage.state)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::out::tests::Shared;
+    use protocol::{OpError, OpId, OpKind};
+
+    fn stage(key: &str, state: StageState) -> Stage {
+        let ended_at = (state == StageState::Done).then_some(2_500);
+        Stage {
+            key: key.into(),
+            state,
+            progress: Some(0.42),
+            detail: None,
+            started_at: Some(1_000),
+            ended_at,
+        }
+    }
+
+    fn op(state: OpState, stages: Vec<Stage>) -> OpView {
+        OpView {
+            id: OpId("01".into()),
+            kind: OpKind::Install,
+            app: "demo".parse().unwrap(),
+            state,
+            stages,
+            started_at: 1_000,
+            ended_at: state.is_terminal().then_some(13_000),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn in_a_pipe_every_stage_is_a_line_once() {
+        let shared = Shared::default();
+        let mut out = shared.out(false, false);
+        let mut told = Told::default();
+        let running = op(OpState::Running, vec![stage("images", StageState::Running)]);
+        told.tell(&running, &mut out).unwrap();
+        told.tell(&running, &mut out).unwrap();
+        let mut failed =
+            op(OpState::Failed, vec![stage("images", StageState::Done), stage("start", StageState::Failed)]);
+        failed.error = Some(OpError {
+            code: "port_in_use".into(),
+            message: "port 80 is taken".into(),
+            hint: Some("free it".into()),
+            retryable: true,
+        });
+        told.tell(&failed, &mut out).unwrap();
+        let expected = [
+            "  images: running",
+            "  images: done in 1.5 s",
+            "  start: failed",
+            "install demo: failed in 12 s: port 80 is taken [port_in_use]",
+            "  free it",
+        ];
+        assert_eq!(shared.text().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn on_a_terminal_what_runs_is_a_live_line() {
+        let shared = Shared::default();
+        let mut out = shared.out(false, true);
+        let mut told = Told::default();
+        told.tell(&op(OpState::Running, vec![stage("images", StageState::Running)]), &mut out).unwrap();
+        assert_eq!(shared.text(), "install demo: images 42 %");
+        told.tell(&op(OpState::Succeeded, vec![stage("images", StageState::Done)]), &mut out).unwrap();
+        let rest = shared.text().replace("install demo: images 42 %", "");
+        assert!(rest.starts_with("\r\x1b[2K  images: \x1b[32mdone\x1b[0m in 1.5 s\n"), "{rest:?}");
+        assert!(rest.ends_with("install demo: \x1b[32msucceeded\x1b[0m in 12 s\n"), "{rest:?}");
+    }
+
+    #[test]
+    fn as_json_every_state_of_the_operation_is_an_object() {
+        let shared = Shared::default();
+        let op = op(OpState::Queued, Vec::new());
+        Told::default().tell(&op, &mut shared.out(true, false)).unwrap();
+        assert_eq!(serde_json::from_str::<OpView>(&shared.text()).unwrap(), op);
+    }
+}

@@ -1,0 +1,261 @@
+//! What can be given on the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use protocol::{AppId, Scope, ServiceName, StreamId};
+use std::path::PathBuf;
+
+/// Runs the apps of an Archipelago node from the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "archy",
+    version,
+    after_help = "Times are UTC, by the node's clock. The environment may give ARCHY_URL and ARCHY_TOKEN.\n\n\
+        Exit codes:\n  \
+        0  done\n  \
+        1  the operation failed, the node refused, or the manifest is invalid\n  \
+        2  wrong usage, or a file cannot be read\n  \
+        3  the node does not answer\n\n\
+        Colours are off in a pipe and with NO_COLOR."
+)]
+pub(crate) struct Cli {
+    /// The node's data directory, from which its address and token are read
+    /// [default: $XDG_DATA_HOME/archipelago or ~/.local/share/archipelago]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The node's address [default: the local socket in DIR, else what `archy login` was given, else what DIR/url
+    /// says, or http://127.0.0.1:8420]
+    #[arg(long, global = true, value_name = "URL", env = "ARCHY_URL")]
+    pub(crate) url: Option<String>,
+    /// The certificate that an https:// address shows, or the one that signed it [default: DIR/tls-cert.pem]
+    #[arg(long, global = true, value_name = "FILE", env = "ARCHY_CERT")]
+    pub(crate) cert: Option<PathBuf>,
+    /// File with the token [default: DIR/owner-token]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The token itself; by the environment only, as arguments can be seen by others.
+    #[arg(skip = std::env::var("ARCHY_TOKEN").ok())]
+    pub(crate) token: Option<String>,
+    /// Print JSON, one object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the apps and how they are
+    Apps,
+    /// Put an app on the node and start it
+    Install(On),
+    /// Start an app; also brings back one that crash-loops
+    Start(On),
+    /// Stop an app; it stays stopped
+    Stop(On),
+    /// Stop an app and start it
+    Restart(On),
+    /// Take an app off the node; its data are kept
+    Uninstall(On),
+    /// Print every change as it happens
+    Watch {
+        /// What to watch
+        #[arg(long, value_enum, default_value_t = Stream::Apps)]
+        stream: Stream,
+    },
+    /// Print the logs of an app's containers
+    Logs {
+        /// App
+        app: AppId,
+        /// Service; all of the app's without it
+        service: Option<ServiceName>,
+        /// Go on with what comes
+        #[arg(short, long)]
+        follow: bool,
+        /// Number of past lines per container
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        tail: u32,
+    },
+    /// Print the supervision tree
+    Tree,
+    /// Print what happened, oldest first
+    Events {
+        /// Of this app only
+        #[arg(long)]
+        app: Option<AppId>,
+        /// Number of past events
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+        /// Go on with what comes
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// List the gates that apps wait for
+    Gates,
+    /// Tell how the node's own parts are
+    Node,
+    /// Watch apps, gates and events on the whole screen; q ends it
+    Top,
+    /// Make, list and remove API tokens
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// List and end logins
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
+    /// Set the owner's password; over the local socket without the present one
+    Passwd,
+    /// Remember a node's address and a token for it, which is asked for
+    Login {
+        /// Address, for instance `https://node.lan:8420`
+        address: String,
+    },
+    /// Check what a node needs of this machine, and say how to mend what is missing
+    Doctor,
+    /// Print completions for a shell
+    Completions {
+        /// Shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder
+    Man {
+        /// Folder
+        dir: PathBuf,
+    },
+    /// Work on manifests, without a node
+    App {
+        #[command(subcommand)]
+        command: AppCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppCommand {
+    /// Tell everything that is wrong with a manifest
+    Validate {
+        /// The manifest
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List the tokens
+    List,
+    /// Make one and print it, this once
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value_t = ScopeArg::Read)]
+        scope: ScopeArg,
+        /// Days until it ends; without it, it does not
+        #[arg(long)]
+        days: Option<u32>,
+    },
+    /// Remove one; what it has open is closed at once
+    Remove {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// List the logins
+    List,
+    /// End one; what it has open is closed at once
+    End {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeArg {
+    Read,
+    Operate,
+    Admin,
+}
+
+impl From<ScopeArg> for Scope {
+    fn from(scope: ScopeArg) -> Self {
+        match scope {
+            ScopeArg::Read => Self::Read,
+            ScopeArg::Operate => Self::Operate,
+            ScopeArg::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct On {
+    /// App
+    pub(crate) app: AppId,
+    /// Follow the operation to its end (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Return when the node has taken the command
+    #[arg(long, overrides_with = "wait")]
+    no_wait: bool,
+}
+
+impl On {
+    /// Whether to follow the operation; the last of the two flags counts.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait || !self.no_wait
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stream {
+    Apps,
+    Ops,
+    Tree,
+    Gates,
+    Node,
+}
+
+impl From<Stream> for StreamId {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Apps => Self::Apps,
+            Stream::Ops => Self::Ops,
+            Stream::Tree => Self::Tree,
+            Stream::Gates => Self::Gates,
+            Stream::Node => Self::Node,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn operations_are_followed_unless_told_otherwise() {
+        for (flags, waits) in
+            [(&[][..], true), (&["--wait"], true), (&["--no-wait"], false), (&["--no-wait", "--wait"], true)]
+        {
+            let args = ["archy", "install", "demo"].iter().chain(flags);
+            let Command::Install(on) = Cli::try_parse_from(args).unwrap().command else { panic!() };
+            assert_eq!(on.waits(), waits, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_checked_before_anything_is_asked() {
+        let error = Cli::try_parse_from(["archy", "start", "../x"]).unwrap_err();
+        assert!(error.to_string().contains("not a valid app id"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

@@ -1,0 +1,85 @@
+//! `archy`, the command line of an Archipelago node.
+//!
+//! It asks and commands a node over its HTTP and WebSocket interface, and checks manifests offline.
+//! It must never talk to the engine: what it shows is what the node says.
+//!
+//! Start reading at [`cli::Cli`]; each command has a module.
+
+mod account;
+mod act;
+mod apps_list;
+mod cli;
+mod doctor;
+mod events;
+mod fail;
+mod gates;
+mod login;
+mod logs;
+mod manual;
+mod node;
+mod out;
+mod parts;
+mod table;
+mod top;
+mod tree;
+mod validate;
+mod watch;
+
+use clap::Parser;
+use cli::{AppCommand, Cli, Command};
+use fail::Failure;
+use out::Out;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Out::stdout(cli.json);
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(&cli, &mut out)),
+        Err(error) => Err(Failure::Runtime(error)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(&mut out),
+    }
+}
+
+async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
+    match &cli.command {
+        Command::App { command: AppCommand::Validate { file } } => validate::run(file, out),
+        Command::Apps => apps_list::run(&node::client(cli)?, out).await,
+        Command::Events { app, limit, follow } => {
+            events::run(&node::client(cli)?, app.as_ref(), *limit, *follow, out).await
+        }
+        Command::Gates => gates::run(&node::client(cli)?, out).await,
+        Command::Node => parts::run(&node::client(cli)?, out).await,
+        Command::Top => top::run(&node::client(cli)?).await,
+        Command::Token { command } => account::token(&node::client(cli)?, command, out).await,
+        Command::Session { command } => account::session(&node::client(cli)?, command, out).await,
+        Command::Passwd => account::passwd(&node::client(cli)?, out).await,
+        Command::Login { address } => login::run(cli, address, out).await,
+        Command::Doctor => doctor::run(cli, out),
+        Command::Completions { shell } => manual::completions(*shell, out),
+        Command::Man { dir } => manual::pages(dir),
+        Command::Tree => tree::run(&node::client(cli)?, out).await,
+        Command::Watch { stream } => watch::run(&node::client(cli)?, (*stream).into(), out).await,
+        Command::Logs { app, service, follow, tail } => {
+            logs::run(&node::client(cli)?, app, service.as_ref(), *tail, *follow, out).await
+        }
+        Command::Install(on) => {
+            act::run(&node::client(cli)?, on, |app| protocol::Command::Install { app }, out).await
+        }
+        Command::Start(on) => {
+            act::run(&node::client(cli)?, on, |app| protocol::Command::Start { app }, out).await
+        }
+        Command::Stop(on) => {
+            act::run(&node::client(cli)?, on, |app| protocol::Command::Stop { app }, out).await
+        }
+        Command::Restart(on) => {
+            act::run(&node::client(cli)?, on, |app| protocol::Command::Restart { app }, out).await
+        }
+        Command::Uninstall(on) => {
+            act::run(&node::client(cli)?, on, |app| protocol::Command::Uninstall { app }, out).await
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A simulated engine for tests: containers in memory, on tokio's clock, with faults on demand.
+//!
+//! Under a paused clock everything is deterministic and takes no real time.
+//! What it cannot do: nothing listens on its published ports, so probes from the host find nobody; `exec` answers
+//! by a hook.
+
+mod engine;
+mod world;
+
+use crate::{EngineError, EngineState, ExecOutput, LogLine};
+use apps::{ContainerSpec, PortProtocol};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+use world::World;
+
+/// A call that changes something, as it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Name of the method of [`crate::Engine`].
+    pub call: &'static str,
+    /// Name of the container, image, network, volume or secret.
+    pub name: String,
+}
+
+/// A simulated engine. Clones share one world.
+#[derive(Debug, Clone, Default)]
+pub struct Sim {
+    world: Arc<Mutex<World>>,
+    /// Tells calls that hang that they may go on.
+    changed: watch::Sender<()>,
+}
+
+impl Sim {
+    /// An empty world whose clock starts now.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an image on the machine.
+    pub fn add_image(&self, reference: &str) {
+        self.world().images.insert(reference.to_owned(), BTreeMap::new());
+    }
+
+    /// Puts an image into the registry, so that it can be pulled.
+    pub fn add_to_registry(&self, reference: &str) {
+        self.world().registry.insert(reference.to_owned());
+    }
+
+    /// Lets the process of a container end with this code, as if it had exited or been killed from outside.
+    pub fn crash(&self, name: &str, code: i32) {
+        self.world().end(name, code, false);
+    }
+
+    /// Lets the kernel kill a container for lack of memory.
+    pub fn oom(&self, name: &str) {
+        self.world().end(name, 137, true);
+    }
+
+    /// Lets a container die together with its monitor: the process is gone, the engine says `Running` for ever
+    /// and no event comes.
+    pub fn zombie(&self, name: &str) {
+        self.world().bury(name);
+    }
+
+    /// Lets only the monitor of a container die.
+    pub fn kill_monitor(&self, name: &str) {
+        self.world().orphan(name);
+    }
+
+    /// Pauses a container as another user of the engine would.
+    pub fn pause_behind(&self, name: &str) {
+        self.world().set_paused(name, true);
+    }
+
+    /// Renames a container as another user of the engine would.
+    pub fn rename_behind(&self, from: &str, to: &str) {
+        self.world().rename(from, to);
+    }
+
+    /// Takes files of a container out of the engine's storage.
+    pub fn damage(&self, name: &str) {
+        if let Some(container) = self.world().containers.get_mut(name) {
+            container.damaged = true;
+        }
+    }
+
+    /// Changes how a container was made, as if another node or a person had made it.
+    pub fn remake(&self, name: &str, change: impl FnOnce(&mut ContainerSpec)) {
+        self.world().remake(name, change);
+    }
+
+    /// The machine was started anew: no process is left and nothing runs.
+    pub fn reboot(&self) {
+        self.world().reboot();
+    }
+
+    /// Removes a container as another user of the engine would.
+    pub fn remove_behind(&self, name: &str) {
+        self.world().remove(name);
+    }
+
+    /// Lets a container ignore the signal of a stop, so that it takes the whole grace.
+    pub fn ignore_term(&self, name: &str) {
+        if let Some(container) = self.world().containers.get_mut(name) {
+            container.ignores_term = true;
+        }
+    }
+
+    /// Writes a line to a container's log.
+    pub fn log(&self, name: &str, line: &str) {
+        self.world().log(name, LogLine { stderr: false, line: line.to_owned() });
+    }
+
+    /// Answers commands inside of containers. Without it every command succeeds without output.
+    pub fn on_exec(&self, answer: impl Fn(&str, &[String]) -> ExecOutput + Send + Sync + 'static) {
+        self.world().exec = Some(world::ExecHook(Arc::new(answer)));
+    }
+
+    /// Lets something else listen on a port of the host, or stop listening.
+    pub fn occupy_port(&self, protocol: PortProtocol, port: u16, occupied: bool) {
+        let mut world = self.world();
+        if occupied {
+            world.foreign_ports.insert((protocol, port));
+        } else {
+            world.foreign_ports.remove(&(protocol, port));
+        }
+    }
+
+    /// Lets the next call of this method fail; several add up.
+    pub fn fail_next(&self, call: &'static str, error: EngineError) {
+        self.world().failures.entry(call).or_default().push_back(error);
+    }
+
+    /// Sets how long this method takes from now on.
+    ///
+    /// `cleanup` is how long after the end of a process the engine cleans up behind it: until then the container is
+    /// `Stopped` and its event has not come.
+    pub fn delay(&self, call: &'static str, latency: Duration) {
+        self.world().latencies.insert(call, latency);
+    }
+
+    /// Lets this method not answer until [`Sim::resume`] or an outage; its deadline, if it has one, passes.
+    pub fn hang(&self, call: &'static str) {
+        self.world().hanging.insert(call);
+    }
+
+    /// The same for containers whose names begin like this.
+    pub fn hang_for(&self, call: &'static str, prefix: &str) {
+        self.world().hanging_for.push((call, prefix.to_owned()));
+    }
+
+    /// Ends [`Sim::hang`].
+    pub fn resume(&self, call: &'static str) {
+        self.world().hanging.remove(call);
+        self.changed.send_replace(());
+    }
+
+    /// Makes the engine unreachable, or reachable again. Streams end; containers run on.
+    pub fn outage(&self, down: bool) {
+        let mut world = self.world();
+        world.down = down;
+        if down {
+            world.watchers.clear();
+            world.containers.values_mut().for_each(|container| container.followers.clear());
+        }
+        drop(world);
+        self.changed.send_replace(());
+    }
+
+    /// Every changing call since the beginning, in order, failed ones included.
+    pub fn calls(&self) -> Vec<Call> {
+        self.world().calls.clone()
+    }
+
+    /// How often a method was called for a name.
+    pub fn count(&self, call: &str, name: &str) -> usize {
+        self.world().calls.iter().filter(|made| made.call == call && made.name == name).count()
+    }
+
+    /// Forgets the calls made so far.
+    pub fn forget_calls(&self) {
+        self.world().calls.clear();
+    }
+
+    /// Names of the containers with their states.
+    pub fn states(&self) -> BTreeMap<String, EngineState> {
+        let world = self.world();
+        world
+            .containers
+            .iter()
+            .map(|(name, container)| (name.clone(), container.state(world.now())))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

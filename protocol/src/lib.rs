@@ -1,0 +1,46 @@
+//! What goes over the wire between an Archipelago node and its clients: ids, views, commands, frames, errors.
+//!
+//! The protocol is called `archy.v1`.
+//! State is pushed as keyed, latest-wins rows; every stream has its own sequence.
+//! Journals (events, logs) are appended entries with explicit gaps.
+//! The TypeScript types in `ui/src/protocol/`, the JSON Schema in `protocol/schema/` and the golden fixtures in
+//! `protocol/fixtures/` are generated from this crate (`cargo test -p protocol`).
+//!
+//! This crate must never contain behaviour of the node; start reading at [`ServerMsg`] and [`ClientMsg`].
+
+mod account;
+#[cfg(feature = "client")]
+pub mod client;
+mod command;
+mod error;
+mod event;
+mod frame;
+mod gate;
+mod id;
+mod metrics;
+mod stream;
+mod view;
+
+pub use account::{
+    AuthView, LoginRequest, PasswordRequest, Scope, SessionView, SetupRequest, TokenCreated, TokenRequest,
+    TokenView, TotpCode, TotpSecret,
+};
+pub use command::{Command, CommandAccepted, Confirm, Plan};
+pub use error::{ApiError, ErrorCode, Problem};
+pub use event::{Entry, Event, EventActor, EventPage, LogEntry, Severity};
+pub use frame::{
+    ClientMsg, DeltaOp, PROTOCOL_VERSION, Resume, ServerMsg, SnapshotReason, SubStream, WS_SUBPROTOCOL,
+    close_code, feature,
+};
+pub use gate::{GateState, GateView};
+pub use id::{AppId, IdError, OpId, ServiceName};
+pub use metrics::{ContainerMetrics, MetricsView};
+pub use stream::{Row, StreamId, StreamName};
+pub use view::{
+    AppView, CatalogEntry, Confidence, ContainerPhase, ContainerView, Desired, ExitView, Health, Intensity,
+    LaunchUrl, NodeView, OpError, OpKind, OpState, OpView, Phase, Stage, StageState, TreeKind, TreeState,
+    TreeView, WaitView,
+};
+
+#[cfg(test)]
+mod tests;

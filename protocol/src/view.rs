@@ -1,0 +1,460 @@
+//! Rows: what clients see of apps, operations, the tree and the node.
+//!
+//! Times are milliseconds since the Unix epoch on the node's clock.
+
+use crate::{AppId, OpId, ServiceName};
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use {schemars::JsonSchema, ts_rs::TS};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum Desired {
+    /// The app should run.
+    Running,
+    /// The app should stay stopped until the user starts it.
+    Stopped,
+    /// The app should not be there.
+    Absent,
+}
+
+/// The phase of an app, derived on the node from intent, observation, health and the running operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum Phase {
+    /// In the catalog, not on the node.
+    NotInstalled,
+    /// An install operation is running.
+    Installing,
+    /// Containers are being started or are not ready yet.
+    Starting,
+    /// Waits for something that is named in `wait`.
+    Waiting,
+    /// Everything runs and is ready.
+    Running,
+    /// Some containers do not run.
+    Degraded,
+    /// Everything runs, something is not ready although it was.
+    Unhealthy,
+    /// A container died and is being brought back.
+    Restarting,
+    /// The restart intensity is exhausted; the stack is parked.
+    CrashLooping,
+    /// Containers are being stopped.
+    Stopping,
+    /// Stopped by the user.
+    Stopped,
+    /// An update operation is running.
+    Updating,
+    /// A backup operation is running.
+    BackingUp,
+    /// A restore operation is running.
+    Restoring,
+    /// An uninstall operation is running.
+    Uninstalling,
+    /// The last operation failed and left the app unusable.
+    Failed,
+}
+
+/// Whether a row shows what is, or what was when the node last could look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum Confidence {
+    /// Observed; `observed_at` says when.
+    Live,
+    /// From before the node or its engine became unreachable.
+    LastKnown,
+}
+
+/// Readiness of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum Health {
+    /// No probe is declared.
+    None,
+    /// Not ready yet.
+    Starting,
+    /// Ready.
+    Healthy,
+    /// Was ready, is not any more.
+    Unhealthy,
+}
+
+/// The phase of one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum ContainerPhase {
+    /// Not looked at yet.
+    Unknown,
+    /// There is no such container.
+    Absent,
+    /// Being created.
+    Creating,
+    /// Created or exited earlier, not started.
+    Created,
+    /// Waits for what `wait` names.
+    Waiting,
+    /// Being started.
+    Starting,
+    /// Its init process is alive.
+    Running,
+    /// Asked to stop, grace is running.
+    Stopping,
+    /// Its init process ended.
+    Exited,
+    /// Its supervisor waits before the next restart.
+    Backoff,
+    /// Given up by its supervisor until reset.
+    Parked,
+}
+
+/// How a container's process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct ExitView {
+    /// Exit code; 128 + signal for signals; absent where the engine did not record it.
+    pub code: Option<i32>,
+    /// Whether the kernel killed it for lack of memory.
+    pub oom: bool,
+    /// When it was seen.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub at: u64,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct WaitView {
+    /// What is waited for, for instance `cache` or `bitcoin/synced`.
+    pub on: String,
+    /// The condition, for instance `service_healthy`.
+    pub condition: String,
+    /// Progress between 0 and 1, where it is known.
+    pub progress: Option<f32>,
+}
+
+/// One container of an app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct ContainerView {
+    /// The service in the manifest.
+    pub service: ServiceName,
+    /// The container's name in the engine.
+    pub name: String,
+    /// The engine's id, where there is a container.
+    pub id: Option<String>,
+    /// Its phase.
+    pub phase: ContainerPhase,
+    /// Its readiness.
+    pub health: Health,
+    /// What it waits for.
+    pub wait: Vec<WaitView>,
+    /// Why it is in this phase, in words.
+    pub reason: Option<String>,
+    /// Since when it is in this phase.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub since: u64,
+    /// When the running process was started.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub started_at: Option<u64>,
+    /// How often the supervisor restarted it since the node started.
+    pub restarts: u32,
+    /// How it ended last.
+    pub last_exit: Option<ExitView>,
+    /// Image reference.
+    pub image: String,
+}
+
+/// An address under which an app's interface is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct LaunchUrl {
+    /// The interface's name in the manifest.
+    pub name: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Published port on the node; the client combines it with the host it uses itself.
+    pub port: u16,
+    /// Path, beginning with `/`.
+    pub path: String,
+}
+
+/// One app: the row of the stream `apps`, keyed by `id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct AppView {
+    /// Id.
+    pub id: AppId,
+    /// Name for people.
+    pub name: String,
+    /// One line on what it is.
+    pub tagline: String,
+    /// The installed version, or the catalog's where it is not installed.
+    pub version: String,
+    /// Whether it is on the node.
+    pub installed: bool,
+    /// The phase to show.
+    pub phase: Phase,
+    /// Why, in words for people.
+    pub reason: Option<String>,
+    /// Since when it is in this phase.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub since: u64,
+    /// When the node last looked.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub observed_at: u64,
+    /// Live or last known.
+    pub confidence: Confidence,
+    /// What the user asked for.
+    pub desired: Desired,
+    /// The running operation.
+    pub op: Option<OpId>,
+    /// The last operation that ended.
+    pub last_op: Option<OpId>,
+    /// What the app waits for.
+    pub wait: Vec<WaitView>,
+    /// Restarts of all its containers since the node started.
+    pub restarts: u32,
+    /// Its containers in start order.
+    pub containers: Vec<ContainerView>,
+    /// Where to open it.
+    pub launch: Vec<LaunchUrl>,
+    /// When the supervisor tries again, where it is `crash_looping`.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub next_retry: Option<u64>,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum OpKind {
+    /// Put an app on the node and start it.
+    Install,
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Take it off the node.
+    Uninstall,
+}
+
+/// How far an operation is. Terminal states never change again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum OpState {
+    /// Accepted, not begun.
+    Queued,
+    /// At work.
+    Running,
+    /// Asked to cancel.
+    Cancelling,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly; `error` says why and what to do.
+    Failed,
+    /// Ended on request.
+    Cancelled,
+    /// The node ended while it ran.
+    Interrupted,
+}
+
+impl OpState {
+    /// Whether the operation has ended.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Interrupted)
+    }
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum StageState {
+    /// Not begun.
+    Waiting,
+    /// At work.
+    Running,
+    /// Ended well.
+    Done,
+    /// Ended badly.
+    Failed,
+    /// Not needed.
+    Skipped,
+}
+
+/// One named stage of an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct Stage {
+    /// Stable key, for instance `images`.
+    pub key: String,
+    /// How far it is.
+    pub state: StageState,
+    /// Progress between 0 and 1; only where the total is known.
+    pub progress: Option<f32>,
+    /// The last thing that happened.
+    pub detail: Option<String>,
+    /// When it began.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub started_at: Option<u64>,
+    /// When it ended.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub ended_at: Option<u64>,
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct OpError {
+    /// Machine-readable code, for instance `port_in_use`.
+    pub code: String,
+    /// What happened, in words.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Whether trying again may help.
+    pub retryable: bool,
+}
+
+/// One operation: the row of the stream `ops`, keyed by `id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct OpView {
+    /// Id.
+    pub id: OpId,
+    /// What it does.
+    pub kind: OpKind,
+    /// On which app.
+    pub app: AppId,
+    /// How far it is.
+    pub state: OpState,
+    /// Its stages in order.
+    pub stages: Vec<Stage>,
+    /// When it was accepted.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub started_at: u64,
+    /// When it ended.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub ended_at: Option<u64>,
+    /// Why it failed.
+    pub error: Option<OpError>,
+}
+
+/// Supervisor or worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum TreeKind {
+    /// Has children.
+    Supervisor,
+    /// Works.
+    Worker,
+}
+
+/// State of a child in its supervisor's eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub enum TreeState {
+    /// No process.
+    Undefined,
+    /// Being started.
+    Starting,
+    /// Alive.
+    Running,
+    /// Being stopped.
+    Stopping,
+    /// Waits for its next start.
+    Restarting,
+    /// Given up until reset.
+    Parked,
+    /// Could not be killed.
+    Unkillable,
+}
+
+/// How much of its restart intensity a supervisor has used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct Intensity {
+    /// Restarts allowed within the window.
+    pub max: u32,
+    /// Length of the window in milliseconds.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub window_ms: u64,
+    /// Restarts within the window as of the row's last change.
+    pub used: u32,
+}
+
+/// One node of the supervision tree: the row of the stream `tree`, keyed by `path`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct TreeView {
+    /// Path from the root, for instance `node/stacks/demo/containers/cache`.
+    pub path: String,
+    /// Path of its supervisor; absent at the root.
+    pub parent: Option<String>,
+    /// Position among its siblings, in start order.
+    pub order: u32,
+    /// Supervisor or worker.
+    pub kind: TreeKind,
+    /// `one_for_one`, `one_for_all`, `rest_for_one`; supervisors only.
+    pub strategy: Option<String>,
+    /// `permanent`, `transient`, `temporary`.
+    pub restart: String,
+    /// Supervisors only.
+    pub intensity: Option<Intensity>,
+    /// State.
+    pub state: TreeState,
+    /// Incarnation, beginning at 1; 0 before the first start.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub generation: u64,
+    /// Restarts since the node started.
+    pub restarts: u32,
+    /// Why the last incarnation ended.
+    pub last_exit: Option<String>,
+    /// When it ended.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub last_exit_at: Option<u64>,
+    /// Why this incarnation was started: `initial`, `own_failure`, `sibling_failure <id>`, `requested`.
+    pub cause: Option<String>,
+}
+
+/// A subsystem of the node: the row of the stream `node`, keyed by `key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct NodeView {
+    /// Name of the subsystem: `engine`, `store`.
+    pub key: String,
+    /// Whether it works.
+    pub ok: bool,
+    /// In words, for instance the engine's version or what is wrong.
+    pub detail: String,
+    /// When it last worked.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub last_ok: Option<u64>,
+}
+
+/// An app in the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct CatalogEntry {
+    /// Id.
+    pub id: AppId,
+    /// Name for people.
+    pub name: String,
+    /// One line on what it is.
+    pub tagline: String,
+    /// Version.
+    pub version: String,
+}

@@ -1,0 +1,128 @@
+//! The wrapper round a child's actor that tells panics from errors and notices the end of an unlinked child.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use crate::Panic;
+use crate::shell::SupMsg;
+
+pub(crate) struct Guarded<A> {
+    actor: A,
+    end: EndGuard,
+}
+
+impl<A> Guarded<A> {
+    pub(crate) fn new(actor: A, supervisor: ActorCell) -> Self {
+        Self {
+            actor,
+            end: EndGuard { supervisor, id: OnceLock::new(), event_follows: AtomicBool::new(false) },
+        }
+    }
+}
+
+/// Tells the supervisor at the end of the actor that it is gone, unless the link will.
+struct EndGuard {
+    supervisor: ActorCell,
+    id: OnceLock<ActorId>,
+    event_follows: AtomicBool,
+}
+
+impl EndGuard {
+    /// Notes, at an end that runs code of ours, whether ractor's event will reach the supervisor.
+    fn note<M>(&self, myself: &ActorRef<M>) {
+        let linked = myself.try_get_supervisor().is_some_and(|it| it.get_id() == self.supervisor.get_id());
+        self.event_follows.store(linked, Ordering::Relaxed);
+    }
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.get()
+            && !self.event_follows.load(Ordering::Relaxed)
+        {
+            // The supervisor may be gone first.
+            let _ = self.supervisor.send_message(SupMsg::Gone(*id));
+        }
+    }
+}
+
+async fn caught<T>(
+    callback: impl Future<Output = Result<T, ActorProcessingErr>>,
+) -> Result<T, ActorProcessingErr> {
+    match AssertUnwindSafe(callback).catch_unwind().await {
+        Ok(result) => result,
+        Err(payload) => Err(Box::new(Panic::of_payload(payload))),
+    }
+}
+
+impl<A: Actor> Actor for Guarded<A> {
+    type Msg = A::Msg;
+    type State = A::State;
+    type Arguments = A::Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        args: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let id = myself.get_id();
+        // The callback is called inside the caught future: a hand-written one may panic before it returns its own.
+        let state = caught(async { self.actor.pre_start(myself, args).await }).await?;
+        let _ = self.end.id.set(id);
+        Ok(state)
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let result = caught(async { self.actor.post_start(myself.clone(), state).await }).await;
+        if result.is_err() {
+            self.end.note(&myself);
+        }
+        result
+    }
+
+    async fn post_stop(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let result = caught(async { self.actor.post_stop(myself.clone(), state).await }).await;
+        self.end.note(&myself);
+        result
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let result = caught(async { self.actor.handle(myself.clone(), message, state).await }).await;
+        if result.is_err() {
+            self.end.note(&myself);
+        }
+        result
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let result =
+            caught(async { self.actor.handle_supervisor_evt(myself.clone(), message, state).await }).await;
+        if result.is_err() {
+            self.end.note(&myself);
+        }
+        result
+    }
+}

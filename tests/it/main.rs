@@ -1,0 +1,7 @@
+//! Tests of the whole node over the simulated engine, and of the repository itself.
+
+mod faults;
+mod interface;
+mod life;
+mod recovery;
+mod tidy;

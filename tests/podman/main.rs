@@ -1,0 +1,6 @@
+//! Tests against real rootless Podman, each run as the unprivileged user who owns the containers.
+
+mod engine;
+mod fault;
+mod node;
+mod owner;

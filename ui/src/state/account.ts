@@ -1,0 +1,37 @@
+// Lists that are asked for, not pushed: sessions and tokens. Asked for when they are shown and after a change.
+import { shallowRef, type ShallowRef } from 'vue'
+import { t } from '../i18n'
+import type { Failure, Result } from '../api/http'
+
+export interface Listed<T> {
+  readonly list: ShallowRef<readonly T[] | null>
+  readonly error: ShallowRef<Failure | null>
+  load(): Promise<void>
+  /** Does something and asks for the list anew; true where it worked. */
+  change(work: Promise<Result<unknown>>): Promise<boolean>
+}
+
+export function useListed<T>(ask: () => Promise<Result<T[]>>): Listed<T> {
+  const list: ShallowRef<readonly T[] | null> = shallowRef(null)
+  const error: ShallowRef<Failure | null> = shallowRef(null)
+  async function load() {
+    const answer = await ask()
+    if (answer.ok) list.value = answer.value
+    error.value = answer.ok ? null : answer.error
+  }
+  async function change(work: Promise<Result<unknown>>) {
+    const answer = await work
+    if (answer.ok) await load()
+    else error.value = answer.error
+    return answer.ok
+  }
+  void load()
+  return { list, error, load, change }
+}
+
+/** What failed, in words, and what to do. */
+export function wordsOf(error: Failure): { message: string; hint: string | null } {
+  if (error.code === 'unreachable') return { message: t('error.unreachable'), hint: t('error.unreachable.hint') }
+  const problems = error.problems.map((p) => `${p.message} ${p.remedy}`.trim()).join(' ')
+  return { message: error.message || t('error.internal'), hint: error.hint ?? (problems || null) }
+}
