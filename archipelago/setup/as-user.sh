@@ -9,7 +9,8 @@ set -euo pipefail
 [ $# -gt 0 ] || die "as-user.sh needs a command" "archipelago/setup/as-user.sh podman ps"
 if ! is_root; then
     XDG_RUNTIME_DIR=$(node_run_dir)
-    export XDG_RUNTIME_DIR
+    HOME=$(node_home)
+    export XDG_RUNTIME_DIR HOME
     exec "$@"
 fi
 

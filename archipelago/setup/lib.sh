@@ -37,13 +37,17 @@ has_systemd() { [ -d /run/systemd/system ]; }
 has_cgroup2() { [ "$(stat -fc %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ]; }
 
 node_user() { if is_root; then echo "$NODE_USER"; else id -un; fi; }
-node_home() { getent passwd "$(node_user)" | cut -d: -f6; }
+# ARCHIPELAGO_USER_HOME and ARCHIPELAGO_USER_RUN give a second, separate Podman of the same user: its storage, its
+# networks and its processes are told apart by these two folders. The tests have theirs.
+node_home() { echo "${ARCHIPELAGO_USER_HOME:-$(getent passwd "$(node_user)" | cut -d: -f6)}"; }
 # The run folder is where sockets and locks live until the next boot. Without a login manager nobody makes
 # one for an ordinary user, and /run is closed to them.
 node_run_dir() {
     local standard
     standard=/run/user/$(id -u "$(node_user)")
-    if is_root || [ -d "$standard" ]; then
+    if [ -n "${ARCHIPELAGO_USER_RUN:-}" ]; then
+        echo "$ARCHIPELAGO_USER_RUN"
+    elif is_root || [ -d "$standard" ]; then
         echo "$standard"
     else
         echo "${XDG_RUNTIME_DIR:-/tmp/archipelago-run-$(id -u)}"

@@ -220,7 +220,10 @@ prepare_podman() {
     version=$(podman --version | cut -d' ' -f3) || die "podman does not start"
     # Repeated after a boot, which empties the run folder, and after a change of version or settings.
     stamp=$(node_run_dir)/archipelago-smoke-$(printf '%s\n' "$version" "${lines[@]}" | cksum | cut -d' ' -f1)
-    if as_user podman info 2>&1 >/dev/null | grep -Eq 'resetting the pause process|join the existing user namespace'; then
+    # Not as one pipe: its status would be podman's, which fails here.
+    local trouble
+    trouble=$(as_user podman info 2>&1 >/dev/null || true)
+    if grep -Eq 'resetting the pause process|join the existing user namespace' <<<"$trouble"; then
         say "Podman $version: its user namespace is gone, as after a crash: making a new one"
         as_user rm -f "$(node_run_dir)/libpod/tmp/pause.pid"
         as_user podman system migrate >/dev/null || die "podman system migrate failed" "archipelago/setup/as-user.sh podman info"

@@ -15,6 +15,27 @@ clippy() {
 # Advisories are left out: their database is a repository that a machine without a way out cannot fetch.
 deny() { cargo deny --locked --log-level error check licenses bans sources; }
 
+# The tests have a Podman of their own (see lib.sh), empty at the beginning: they touch no app of a node that this
+# user runs, and nothing that an interrupted run left behind touches them.
+own_podman() {
+    STAGE=$(node_home)/.local/share/archipelago-test
+    local shared run=$(node_run_dir)/archy-test
+    shared=$(node_home)/.config
+    if as_user test -d "$STAGE/home"; then
+        say "removing what an earlier test run left"
+        as_user env HOME="$STAGE/home" XDG_RUNTIME_DIR="$run" podman rm --force --all --time 0 >/dev/null 2>&1 || true
+        as_user sh -c '
+            for process in $(grep -lzx "XDG_RUNTIME_DIR=$1" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3); do
+                kill -9 "$process" 2>/dev/null || true
+            done' sh "$run"
+        as_user podman unshare rm -rf "$STAGE/home" "$run" ||
+            die "an earlier test run left $STAGE/home, which cannot be removed" "remove it as root"
+    fi
+    as_user sh -euc 'mkdir -p "$1/home" && ln -s "$3" "$1/home/.config" && install -d -m 700 "$2"' \
+        sh "$STAGE" "$run" "$shared"
+    export ARCHIPELAGO_USER_HOME=$STAGE/home ARCHIPELAGO_USER_RUN=$run
+}
+
 prepare_real_tests() {
     cargo build --locked -p archipelago -p archy
     "$SETUP/install.sh" debug "$STAGE"
@@ -54,7 +75,7 @@ stage "unit and integration tests" env ARCHIPELAGO_PYTHON=1 cargo nextest run --
     --workspace --no-fail-fast
 stage "documentation tests" cargo test --locked --doc --workspace --quiet
 stage "licences, bans, sources" deny
-STAGE=$(node_home)/.local/share/archipelago-test
+stage "a Podman of the tests' own" own_podman
 stage "binaries for the real tests" prepare_real_tests
 stage "Podman tests" podman_tests
 stage "browser tests" browser_tests

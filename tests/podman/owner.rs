@@ -1,4 +1,5 @@
-//! Every test here runs as the unprivileged user who owns the containers: root has no rootless ones.
+//! Every test here runs as the unprivileged user who owns the containers, for root has no rootless ones, and on the
+//! Podman that the environment names.
 
 use std::{
     env,
@@ -12,9 +13,12 @@ use std::{
 const VARIABLES: &[&str] =
     &["PODMAN_SOCKET", "RUST_BACKTRACE", "ARCHIPELAGO_BIN", "ARCHY_BIN", "ARCHIPELAGO_CATALOG", "FAULT_SEED"];
 
-/// Runs a test's body; for root, the test runs once more as the owner of the containers.
+/// Set where a test already runs as the owner.
+const OWNED: &str = "ARCHIPELAGO_TEST_OWNED";
+
+/// Runs a test's body in a process of the owner of the containers.
 pub(crate) fn run(test: &str, body: impl Future<Output = ()>) {
-    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+    if env::var_os(OWNED).is_none() {
         return as_owner(test);
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body);
@@ -43,7 +47,7 @@ fn as_owner(test: &str) {
     }
     let as_user = Path::new(env!("CARGO_MANIFEST_DIR")).join("../archipelago/setup/as-user.sh");
     let mut command = Command::new(as_user);
-    command.arg("env");
+    command.args(["env", &format!("{OWNED}=1")]);
     for name in VARIABLES {
         if let Ok(value) = env::var(name) {
             command.arg(format!("{name}={value}"));
