@@ -51,7 +51,10 @@ podman_tests() {
 }
 
 browser_tests() {
-    local node
+    local node port=28090
+    # Beside a node of this user that has the demo installed, its port is taken.
+    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    as_user sed -i "s/published: 8090/published: $port/" "$STAGE/catalog/demo/manifest.yml"
     as_user rm -rf "$STAGE/tests" "$STAGE/ui"
     # playwright-core and axe-core depend on nothing, so these two folders are all that is needed.
     tar -c tests/ui ui/node_modules/playwright-core ui/node_modules/axe-core |
