@@ -10,27 +10,26 @@
 //! Invariants: what the user wants is in the store before it is acknowledged; one operation at a time; the row that it
 //! publishes is derived in [`phase`] and nowhere else; a new incarnation asks its siblings and needs no memory.
 
+mod command;
+mod fate;
 pub(crate) mod phase;
 mod view;
+mod want;
 
 use crate::{
     catalog::not_installed,
-    clock::{millis, now_ms},
-    container::{ContainerMsg, Status, Want},
+    clock::now_ms,
+    container::{ContainerMsg, Status},
     ctx::Ctx,
     names::name,
-    operation::{self, Hold, OpMsg},
+    operation::Hold,
     stack::Plan,
     store::StoreError,
 };
-use apps::manifest::Condition;
-use protocol::{
-    AppView, Command, ContainerPhase, Desired, Health, OpError, OpId, OpKind, OpState, OpView, Row,
-    ServiceName,
-};
+use protocol::{AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
-use supervisor::{ChildId, ChildState, SupervisorRef};
+use supervisor::SupervisorRef;
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -241,260 +240,12 @@ impl Actor for App {
 }
 
 impl AppState {
-    fn fate(&mut self, fate: Fate) {
-        match fate {
-            Fate::Ended(service) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.health = Health::None;
-                    status.started_at = None;
-                    if status.phase != ContainerPhase::Exited {
-                        status.phase = ContainerPhase::Exited;
-                        status.since = now_ms();
-                    }
-                }
-            }
-            Fate::Backoff(service, until) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.phase = ContainerPhase::Backoff;
-                    status.since = now_ms();
-                }
-                self.backoff.insert(service, until);
-            }
-            Fate::Parked(service, retry_at) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.phase = ContainerPhase::Parked;
-                    status.since = now_ms();
-                }
-                self.parked.insert(service, retry_at);
-            }
-            Fate::Unparked(service) => {
-                self.parked.remove(&service);
-                self.statuses.insert(service, Status::unknown());
-            }
-        }
-    }
-
-    /// Gives containers another chance: those that are given up, and those that wait for their next start.
-    async fn reset(&mut self) {
-        let Some(containers) = self.containers() else { return };
-        let children = containers.which_children().await.unwrap_or_default();
-        for child in children {
-            if matches!(child.state, ChildState::Parked | ChildState::Restarting { until: Some(_), .. }) {
-                if let Err(error) = containers.restart_child(child.id.clone()).await {
-                    tracing::debug!(app = %self.plan.id, container = %child.id, %error, "container was not waiting");
-                }
-                if let Ok(service) = child.id.as_str().parse() {
-                    self.fate(Fate::Unparked(service));
-                }
-            }
-        }
-        self.backoff.clear();
-    }
-
-    /// Asks the containers' supervisor who waits or is given up.
-    async fn ask_supervisor(&mut self) {
-        let Some(containers) = self.containers() else { return };
-        for child in containers.which_children().await.unwrap_or_default() {
-            let Ok(service) = child.id.as_str().parse::<ServiceName>() else { continue };
-            match child.state {
-                ChildState::Parked => self.fate(Fate::Parked(service, None)),
-                ChildState::Restarting { until: Some(until), .. } => {
-                    self.fate(Fate::Backoff(service, millis(until)))
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn op(&mut self, view: OpView, hold: Hold) {
-        if view.state.is_terminal() {
-            self.last_op = Some(view.id.clone());
-            if self.op.as_ref().is_none_or(|op| op.id == view.id) {
-                self.op = None;
-                self.hold = if self.installed { Hold::None } else { Hold::Nothing };
-            }
-        } else {
-            self.op = Some(view);
-            self.hold = hold;
-        }
-    }
-
-    /// An operation's actor ended: where that was not its own end, it failed.
-    async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
-        self.ctx.names.forget(&name::operation(&self.plan.id, id));
-        if self.op.as_ref().is_some_and(|op| op.id == *id) {
-            let error = OpError {
-                code: "internal".into(),
-                message: format!("the operation failed within the node: {reason}"),
-                hint: Some("try again; if it fails again, report it with the node's log".into()),
-                retryable: true,
-            };
-            if !self.installed {
-                // What the install made goes; an uninstall takes the rest.
-                self.ctx.store.set_desired(&self.plan.id, Desired::Absent).await?;
-                self.desired = Desired::Absent;
-            }
-            self.end_op(OpState::Failed, Some(error)).await?;
-            if !self.installed {
-                self.hold = Hold::None;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the running operation on behalf of its actor.
-    async fn end_op(&mut self, end: OpState, error: Option<OpError>) -> Result<(), StoreError> {
-        if let Some(mut view) = self.op.clone() {
-            operation::end(&mut view, end, error);
-            self.ctx.store.update_op(&view).await?;
-            self.ctx.publish(Row::Op(Box::new(view.clone())));
-            self.op(view, Hold::None);
-        }
-        Ok(())
-    }
-
-    async fn resume(&mut self, view: OpView, command: Command) {
-        if self.op.is_none() {
-            self.start_operation(view, command).await;
-        }
-    }
-
-    async fn submit(&mut self, command: Command, key: Option<String>) -> Result<OpId, Refusal> {
-        let kind = operation::kind(&command);
-        if self.forgotten {
-            return Err(Refusal::Unavailable("the app is being taken off the node; try again".into()));
-        }
-        if let Some(running) = &self.op {
-            if running.kind == kind {
-                return Ok(running.id.clone());
-            }
-            let gives_way = matches!(running.kind, OpKind::Start | OpKind::Restart);
-            if !(gives_way && matches!(kind, OpKind::Stop | OpKind::Uninstall)) {
-                return Err(Refusal::OpInProgress(running.id.clone()));
-            }
-            let id = running.id.clone();
-            if let Some(stack) = self.stack() {
-                // One that has ended by itself meanwhile is as good.
-                let _ = stack.terminate_child(ChildId::from(operation::child_id(&id))).await;
-            }
-            self.end_op(OpState::Cancelled, None).await?;
-        }
-        if kind == OpKind::Install && self.installed {
-            return Err(Refusal::Conflict(format!("{} is installed already", self.plan.manifest.name)));
-        }
-        if !self.installed && !matches!(kind, OpKind::Install | OpKind::Uninstall) {
-            return Err(Refusal::Conflict(format!("{} is not installed", self.plan.manifest.name)));
-        }
-        let view = operation::new_view(&self.plan, kind);
-        let id = view.id.clone();
-        let desired = match kind {
-            OpKind::Install | OpKind::Start | OpKind::Restart => Desired::Running,
-            OpKind::Stop => Desired::Stopped,
-            OpKind::Uninstall => Desired::Absent,
-        };
-        self.ctx.store.accept(&view, &command, key, desired).await?;
-        self.desired = desired;
-        self.start_operation(view, command).await;
-        Ok(id)
-    }
-
-    async fn start_operation(&mut self, view: OpView, command: Command) {
-        self.ctx.publish(Row::Op(Box::new(view.clone())));
-        // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
-        self.reset().await;
-        // A new install gets its containers when its images are there; everything else may begin at once.
-        self.hold = operation::first_hold(view.kind);
-        self.op = Some(view.clone());
-        self.show();
-        let spec = operation::child_spec(&self.ctx, &self.plan, view, command);
-        let started = match self.stack() {
-            Some(stack) => stack.start_child(spec).await.map(drop).map_err(|error| error.to_string()),
-            None => Err("the stack is being restarted".into()),
-        };
-        if let Err(message) = started {
-            let hint = Some("try again".into());
-            let error = OpError { code: "internal".into(), message, hint, retryable: true };
-            if let Err(error) = self.end_op(OpState::Failed, Some(error)).await {
-                tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
-            }
-        }
-    }
-
-    /// An operation that runs tells the hub and this actor about itself.
-    fn ask_operations(&self) {
-        for operation in self.ctx.names.below::<OpMsg>(&name::operations_of(&self.plan.id)) {
-            let _ = operation.cast(OpMsg::Tell);
-        }
-    }
-
     fn stack(&self) -> Option<SupervisorRef> {
         SupervisorRef::from_cell(&self.ctx.names.cell(&name::stack(&self.plan.id))?)
     }
 
     fn containers(&self) -> Option<SupervisorRef> {
         SupervisorRef::from_cell(&self.ctx.names.cell(&name::containers(&self.plan.id))?)
-    }
-
-    /// Tells every container what is wanted of it.
-    fn steer(&self) {
-        for service in &self.plan.rendered.services {
-            let want = self.want(&service.service, &service.depends_on);
-            let container = name::container(&self.plan.id, &service.service);
-            // One that is not there asks when it is.
-            self.ctx.names.cast(&container, ContainerMsg::Want(want));
-        }
-    }
-
-    fn want(&self, service: &ServiceName, needs: &[(ServiceName, Condition)]) -> Want {
-        let desired = match self.hold {
-            Hold::Nothing => return Want::Nothing,
-            Hold::Stop => Desired::Stopped,
-            Hold::None => self.desired,
-        };
-        let down = match desired {
-            Desired::Running => {
-                return Want::Run {
-                    clear: needs.iter().all(|(on, condition)| self.is_there(on, *condition)),
-                };
-            }
-            Desired::Stopped => Want::Stop,
-            // An install that failed leaves what it found as it found it.
-            Desired::Absent if !self.installed => Want::GiveBack,
-            Desired::Absent => Want::Remove,
-        };
-        // Those that depend on it end first.
-        let dependants =
-            self.plan.rendered.services.iter().filter(|s| s.depends_on.iter().any(|(on, _)| on == service));
-        let all_down = dependants.into_iter().all(|s| self.is_down(&s.service));
-        if all_down { down } else { Want::Nothing }
-    }
-
-    /// Whether its containers are told to stop.
-    fn is_going_down(&self) -> bool {
-        match self.hold {
-            Hold::Nothing => false,
-            Hold::Stop => true,
-            Hold::None => self.desired != Desired::Running,
-        }
-    }
-
-    fn is_down(&self, service: &ServiceName) -> bool {
-        self.statuses.get(service).is_some_and(Status::is_at_rest)
-    }
-
-    fn is_there(&self, service: &ServiceName, condition: Condition) -> bool {
-        self.statuses.get(service).is_some_and(|status| {
-            status.phase == ContainerPhase::Running
-                && match condition {
-                    Condition::ServiceStarted => true,
-                    Condition::ServiceHealthy => matches!(status.health, Health::Healthy | Health::None),
-                    // Validation refuses it until containers may end for good.
-                    Condition::ServiceCompletedSuccessfully => false,
-                }
-        })
     }
 
     /// Publishes the row when something in it has changed.

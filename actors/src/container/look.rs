@@ -30,24 +30,7 @@ pub(crate) enum Look {
         adopted: bool,
     },
     /// It runs.
-    Up {
-        /// Id.
-        id: String,
-        /// Its init process.
-        process: ProcessRef,
-        /// The process that watches it for the engine.
-        monitor: Option<ProcessRef>,
-        /// When it was started.
-        started_at: Option<u64>,
-        /// Paused from outside.
-        paused: bool,
-        /// Joined to an anchor that is gone.
-        adrift: bool,
-        /// Made from another configuration.
-        stale: bool,
-        /// Made by a person, and taken over.
-        adopted: bool,
-    },
+    Up(Up),
     /// The engine says that it runs, and it does not, or cannot any more.
     Behind {
         /// Id.
@@ -57,6 +40,27 @@ pub(crate) enum Look {
         /// Made by a person, and taken over.
         adopted: bool,
     },
+}
+
+/// A container that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Up {
+    /// Id.
+    pub(crate) id: String,
+    /// Its init process.
+    pub(crate) process: ProcessRef,
+    /// The process that watches it for the engine.
+    pub(crate) monitor: Option<ProcessRef>,
+    /// When it was started.
+    pub(crate) started_at: Option<u64>,
+    /// Paused from outside.
+    pub(crate) paused: bool,
+    /// Joined to an anchor that is gone.
+    pub(crate) adrift: bool,
+    /// Made from another configuration.
+    pub(crate) stale: bool,
+    /// Made by a person, and taken over.
+    pub(crate) adopted: bool,
 }
 
 /// Why the engine's word does not hold.
@@ -204,7 +208,7 @@ fn translate(
         Found::Damaged(id, Some(process)) => {
             let monitor = Some(process);
             let (started_at, paused, adrift, stale, adopted) = (None, false, false, false, false);
-            return Look::Up { id, process, monitor, started_at, paused, adrift, stale, adopted };
+            return Look::Up(Up { id, process, monitor, started_at, paused, adrift, stale, adopted });
         }
         Found::Damaged(id, None) => return Look::Behind { id, why: Lag::Damaged, adopted: false },
         Found::Ours(found) => found,
@@ -230,7 +234,7 @@ fn translate(
         {
             behind(Lag::Unmonitored)
         }
-        (EngineState::Running | EngineState::Paused | EngineState::Stopping, Some(process)) => Look::Up {
+        (EngineState::Running | EngineState::Paused | EngineState::Stopping, Some(process)) => Look::Up(Up {
             process,
             monitor: found.monitor,
             started_at: found.started_at,
@@ -239,7 +243,7 @@ fn translate(
             stale,
             adopted,
             id: found.id,
-        },
+        }),
         (EngineState::Running | EngineState::Paused, None) if found.monitor.is_some() => behind(Lag::Telling),
         (EngineState::Stopping, None) if found.monitor.is_some() => behind(Lag::Cleaning),
         (EngineState::Running | EngineState::Paused | EngineState::Stopping, None) => {

@@ -1,4 +1,7 @@
-use super::*;
+use super::{event::patience, *};
+use crate::container::look::{Lag, Look, Sight};
+use engine::EngineError;
+use protocol::ContainerPhase;
 
 const CONTAINER: Part = Part::Container;
 const ANCHOR: Part = Part::Anchor;
@@ -8,7 +11,7 @@ fn process(pid: u32) -> ProcessRef {
     ProcessRef { pid, start_time: 1 }
 }
 fn is_up(id: &str, pid: u32) -> Look {
-    Look::Up {
+    Look::Up(Up {
         id: id.into(),
         process: process(pid),
         monitor: Some(process(1000 + pid)),
@@ -17,7 +20,7 @@ fn is_up(id: &str, pid: u32) -> Look {
         adrift: false,
         stale: false,
         adopted: false,
-    }
+    })
 }
 fn is_down(id: &str, code: i32) -> Look {
     Look::Down { id: id.into(), ran: true, code, oom: false, stale: false, adopted: false }
@@ -312,9 +315,7 @@ fn every_state_of_a_service_is_brought_to_what_is_wanted() {
         Look::Down { id, ran, code, oom, .. } => {
             Look::Down { id, ran, code, oom, stale: true, adopted: false }
         }
-        Look::Up { id, process, monitor, started_at, paused, adrift, .. } => {
-            Look::Up { id, process, monitor, started_at, paused, adrift, stale: true, adopted: false }
-        }
+        Look::Up(up) => Look::Up(Up { stale: true, ..up }),
         look => look,
     };
     let zombie = is_behind("a", Lag::Unmonitored);
@@ -438,11 +439,8 @@ fn a_container_and_its_anchor_that_both_died_unseen_are_both_held_for_dead() {
 fn another_process_with_the_pid_of_a_dead_one_does_not_count_as_it() {
     let mut m = running(RestartPolicy::Always);
     let reused = |m: &mut Machine| {
-        let Look::Up { id, monitor, started_at, paused, adrift, stale, adopted, .. } = is_up("c", 7) else {
-            panic!()
-        };
-        let process = ProcessRef { pid: 7, start_time: 2 };
-        m.looked(alone(Look::Up { id, process, monitor, started_at, paused, adrift, stale, adopted }))
+        let Look::Up(up) = is_up("c", 7) else { panic!() };
+        m.looked(alone(Look::Up(Up { process: ProcessRef { pid: 7, start_time: 2 }, ..up })))
     };
     m.hint();
     m.next_job();
@@ -458,10 +456,8 @@ fn a_paused_container_goes_on_where_it_is_wanted() {
     let mut m = running(RestartPolicy::Always);
     m.hint();
     m.next_job();
-    let Look::Up { id, process, monitor, started_at, adrift, stale, adopted, .. } = is_up("c", 7) else {
-        panic!()
-    };
-    m.looked(alone(Look::Up { id, process, monitor, started_at, paused: true, adrift, stale, adopted }));
+    let Look::Up(it) = is_up("c", 7) else { panic!() };
+    m.looked(alone(Look::Up(Up { paused: true, ..it })));
     assert_eq!(m.next_job(), Some(Job::Unpause));
     m.done(Job::Unpause, Ok(None));
     m.next_job();

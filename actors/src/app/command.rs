@@ -1,0 +1,133 @@
+//! Commands on an app, and the one operation that carries a command out.
+
+use super::{AppState, Refusal};
+use crate::{
+    names::name,
+    operation::{self, Hold, OpMsg},
+    store::StoreError,
+};
+use protocol::{Command, Desired, OpError, OpId, OpKind, OpState, OpView, Row};
+use supervisor::ChildId;
+
+impl AppState {
+    pub(super) async fn submit(&mut self, command: Command, key: Option<String>) -> Result<OpId, Refusal> {
+        let kind = operation::kind(&command);
+        if self.forgotten {
+            return Err(Refusal::Unavailable("the app is being taken off the node; try again".into()));
+        }
+        if let Some(running) = &self.op {
+            if running.kind == kind {
+                return Ok(running.id.clone());
+            }
+            let gives_way = matches!(running.kind, OpKind::Start | OpKind::Restart);
+            if !(gives_way && matches!(kind, OpKind::Stop | OpKind::Uninstall)) {
+                return Err(Refusal::OpInProgress(running.id.clone()));
+            }
+            let id = running.id.clone();
+            if let Some(stack) = self.stack() {
+                // One that has ended by itself meanwhile is as good.
+                let _ = stack.terminate_child(ChildId::from(operation::child_id(&id))).await;
+            }
+            self.end_op(OpState::Cancelled, None).await?;
+        }
+        if kind == OpKind::Install && self.installed {
+            return Err(Refusal::Conflict(format!("{} is installed already", self.plan.manifest.name)));
+        }
+        if !self.installed && !matches!(kind, OpKind::Install | OpKind::Uninstall) {
+            return Err(Refusal::Conflict(format!("{} is not installed", self.plan.manifest.name)));
+        }
+        let view = operation::new_view(&self.plan, kind);
+        let id = view.id.clone();
+        let desired = match kind {
+            OpKind::Install | OpKind::Start | OpKind::Restart => Desired::Running,
+            OpKind::Stop => Desired::Stopped,
+            OpKind::Uninstall => Desired::Absent,
+        };
+        self.ctx.store.accept(&view, &command, key, desired).await?;
+        self.desired = desired;
+        self.start_operation(view, command).await;
+        Ok(id)
+    }
+
+    pub(super) async fn resume(&mut self, view: OpView, command: Command) {
+        if self.op.is_none() {
+            self.start_operation(view, command).await;
+        }
+    }
+
+    async fn start_operation(&mut self, view: OpView, command: Command) {
+        self.ctx.publish(Row::Op(Box::new(view.clone())));
+        // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
+        self.reset().await;
+        // A new install gets its containers when its images are there; everything else may begin at once.
+        self.hold = operation::first_hold(view.kind);
+        self.op = Some(view.clone());
+        self.show();
+        let spec = operation::child_spec(&self.ctx, &self.plan, view, command);
+        let started = match self.stack() {
+            Some(stack) => stack.start_child(spec).await.map(drop).map_err(|error| error.to_string()),
+            None => Err("the stack is being restarted".into()),
+        };
+        if let Err(message) = started {
+            let hint = Some("try again".into());
+            let error = OpError { code: "internal".into(), message, hint, retryable: true };
+            if let Err(error) = self.end_op(OpState::Failed, Some(error)).await {
+                tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
+            }
+        }
+    }
+
+    pub(super) fn op(&mut self, view: OpView, hold: Hold) {
+        if view.state.is_terminal() {
+            self.last_op = Some(view.id.clone());
+            if self.op.as_ref().is_none_or(|op| op.id == view.id) {
+                self.op = None;
+                self.hold = if self.installed { Hold::None } else { Hold::Nothing };
+            }
+        } else {
+            self.op = Some(view);
+            self.hold = hold;
+        }
+    }
+
+    /// An operation's actor ended: where that was not its own end, it failed.
+    pub(super) async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
+        self.ctx.names.forget(&name::operation(&self.plan.id, id));
+        if self.op.as_ref().is_some_and(|op| op.id == *id) {
+            let error = OpError {
+                code: "internal".into(),
+                message: format!("the operation failed within the node: {reason}"),
+                hint: Some("try again; if it fails again, report it with the node's log".into()),
+                retryable: true,
+            };
+            if !self.installed {
+                // What the install made goes; an uninstall takes the rest.
+                self.ctx.store.set_desired(&self.plan.id, Desired::Absent).await?;
+                self.desired = Desired::Absent;
+            }
+            self.end_op(OpState::Failed, Some(error)).await?;
+            if !self.installed {
+                self.hold = Hold::None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the running operation on behalf of its actor.
+    async fn end_op(&mut self, end: OpState, error: Option<OpError>) -> Result<(), StoreError> {
+        if let Some(mut view) = self.op.clone() {
+            operation::end(&mut view, end, error);
+            self.ctx.store.update_op(&view).await?;
+            self.ctx.publish(Row::Op(Box::new(view.clone())));
+            self.op(view, Hold::None);
+        }
+        Ok(())
+    }
+
+    /// An operation that runs tells the hub and this actor about itself.
+    pub(super) fn ask_operations(&self) {
+        for operation in self.ctx.names.below::<OpMsg>(&name::operations_of(&self.plan.id)) {
+            let _ = operation.cast(OpMsg::Tell);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the app wants of its containers, from what the user wants and from what is there.
+
+use super::AppState;
+use crate::{
+    container::{ContainerMsg, Status, Want},
+    names::name,
+    operation::Hold,
+};
+use apps::manifest::Condition;
+use protocol::{ContainerPhase, Desired, Health, ServiceName};
+
+impl AppState {
+    /// Tells every container what is wanted of it.
+    pub(super) fn steer(&self) {
+        for service in &self.plan.rendered.services {
+            let want = self.want(&service.service, &service.depends_on);
+            let container = name::container(&self.plan.id, &service.service);
+            // One that is not there asks when it is.
+            self.ctx.names.cast(&container, ContainerMsg::Want(want));
+        }
+    }
+
+    fn want(&self, service: &ServiceName, needs: &[(ServiceName, Condition)]) -> Want {
+        let desired = match self.hold {
+            Hold::Nothing => return Want::Nothing,
+            Hold::Stop => Desired::Stopped,
+            Hold::None => self.desired,
+        };
+        let down = match desired {
+            Desired::Running => {
+                return Want::Run {
+                    clear: needs.iter().all(|(on, condition)| self.is_there(on, *condition)),
+                };
+            }
+            Desired::Stopped => Want::Stop,
+            // An install that failed leaves what it found as it found it.
+            Desired::Absent if !self.installed => Want::GiveBack,
+            Desired::Absent => Want::Remove,
+        };
+        // Those that depend on it end first.
+        let dependants =
+            self.plan.rendered.services.iter().filter(|s| s.depends_on.iter().any(|(on, _)| on == service));
+        let all_down = dependants.into_iter().all(|s| self.is_down(&s.service));
+        if all_down { down } else { Want::Nothing }
+    }
+
+    /// Whether its containers are told to stop.
+    pub(super) fn is_going_down(&self) -> bool {
+        match self.hold {
+            Hold::Nothing => false,
+            Hold::Stop => true,
+            Hold::None => self.desired != Desired::Running,
+        }
+    }
+
+    fn is_down(&self, service: &ServiceName) -> bool {
+        self.statuses.get(service).is_some_and(Status::is_at_rest)
+    }
+
+    pub(super) fn is_there(&self, service: &ServiceName, condition: Condition) -> bool {
+        self.statuses.get(service).is_some_and(|status| {
+            status.phase == ContainerPhase::Running
+                && match condition {
+                    Condition::ServiceStarted => true,
+                    Condition::ServiceHealthy => matches!(status.health, Health::Healthy | Health::None),
+                    // Validation refuses it until containers may end for good.
+                    Condition::ServiceCompletedSuccessfully => false,
+                }
+        })
+    }
+}
