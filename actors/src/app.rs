@@ -27,7 +27,7 @@ use crate::{
     store::StoreError,
 };
 use protocol::{AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
 
@@ -97,12 +97,15 @@ pub(crate) struct AppArgs {
     pub(crate) ctx: Ctx,
     /// The app.
     pub(crate) plan: Arc<Plan>,
+    /// Its supervisor: by its name it would be known only when all its children have started.
+    pub(crate) stack: ActorCell,
 }
 
 /// State of an app.
 pub(crate) struct AppState {
     ctx: Ctx,
     plan: Arc<Plan>,
+    stack: SupervisorRef,
     desired: Desired,
     installed: bool,
     statuses: BTreeMap<ServiceName, Status>,
@@ -132,7 +135,8 @@ impl Actor for App {
         myself: ActorRef<AppMsg>,
         args: AppArgs,
     ) -> Result<AppState, ActorProcessingErr> {
-        let AppArgs { ctx, plan } = args;
+        let AppArgs { ctx, plan, stack } = args;
+        let stack = SupervisorRef::from_cell(&stack).ok_or("an app is a supervisor's child")?;
         let row = ctx.store.app(&plan.id).await?;
         let (desired, installed) = row.map_or((Desired::Absent, false), |row| (row.desired, row.installed));
         let statuses =
@@ -154,6 +158,7 @@ impl Actor for App {
             forgotten: false,
             ctx,
             plan,
+            stack,
         })
     }
 
@@ -240,10 +245,6 @@ impl Actor for App {
 }
 
 impl AppState {
-    fn stack(&self) -> Option<SupervisorRef> {
-        SupervisorRef::from_cell(&self.ctx.names.cell(&name::stack(&self.plan.id))?)
-    }
-
     fn containers(&self) -> Option<SupervisorRef> {
         SupervisorRef::from_cell(&self.ctx.names.cell(&name::containers(&self.plan.id))?)
     }

@@ -90,7 +90,8 @@ pub(crate) fn child_spec(ctx: &Ctx, plan: &Arc<Plan>) -> ChildSpec {
     let containers = containers_spec(ctx, plan);
     let (app_ctx, app_plan) = (ctx.clone(), Arc::clone(plan));
     let app = ChildSpec::worker("app", move |start| {
-        let args = AppArgs { ctx: app_ctx.clone(), plan: Arc::clone(&app_plan) };
+        let (ctx, plan, stack) = (app_ctx.clone(), Arc::clone(&app_plan), start.supervisor.clone());
+        let args = AppArgs { ctx, plan, stack };
         async move { start.spawn(App, args).await }
     })
     .backoff(Backoff { first: Duration::ZERO, max: Duration::from_secs(5), ..Backoff::default() });

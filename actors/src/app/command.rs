@@ -23,11 +23,8 @@ impl AppState {
             if !(gives_way && matches!(kind, OpKind::Stop | OpKind::Uninstall)) {
                 return Err(Refusal::OpInProgress(running.id.clone()));
             }
-            let id = running.id.clone();
-            if let Some(stack) = self.stack() {
-                // One that has ended by itself meanwhile is as good.
-                let _ = stack.terminate_child(ChildId::from(operation::child_id(&id))).await;
-            }
+            // One that has ended by itself meanwhile is as good.
+            let _ = self.stack.terminate_child(ChildId::from(operation::child_id(&running.id))).await;
             self.end_op(OpState::Cancelled, None).await?;
         }
         if kind == OpKind::Install && self.installed {
@@ -64,16 +61,10 @@ impl AppState {
         self.op = Some(view.clone());
         self.show();
         let spec = operation::child_spec(&self.ctx, &self.plan, view, command);
-        let started = match self.stack() {
-            Some(stack) => stack.start_child(spec).await.map(drop).map_err(|error| error.to_string()),
-            None => Err("the stack is being restarted".into()),
-        };
-        if let Err(message) = started {
-            let hint = Some("try again".into());
-            let error = OpError { code: "internal".into(), message, hint, retryable: true };
-            if let Err(error) = self.end_op(OpState::Failed, Some(error)).await {
-                tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
-            }
+        if let Err(error) = self.stack.start_child(spec).await
+            && let Err(error) = self.abandon(&error.to_string()).await
+        {
+            tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
         }
     }
 
@@ -93,22 +84,25 @@ impl AppState {
     /// An operation's actor ended: where that was not its own end, it failed.
     pub(super) async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
         self.ctx.names.forget(&name::operation(&self.plan.id, id));
-        if self.op.as_ref().is_some_and(|op| op.id == *id) {
-            let error = OpError {
-                code: "internal".into(),
-                message: format!("the operation failed within the node: {reason}"),
-                hint: Some("try again; if it fails again, report it with the node's log".into()),
-                retryable: true,
-            };
-            if !self.installed {
-                // What the install made goes; an uninstall takes the rest.
-                self.ctx.store.set_desired(&self.plan.id, Desired::Absent).await?;
-                self.desired = Desired::Absent;
-            }
-            self.end_op(OpState::Failed, Some(error)).await?;
-            if !self.installed {
-                self.hold = Hold::None;
-            }
+        if self.op.as_ref().is_some_and(|op| op.id == *id) { self.abandon(reason).await } else { Ok(()) }
+    }
+
+    /// Fails the running operation, whose actor is gone or never was.
+    async fn abandon(&mut self, reason: &str) -> Result<(), StoreError> {
+        let error = OpError {
+            code: "internal".into(),
+            message: format!("the operation failed within the node: {reason}"),
+            hint: Some("try again; if it fails again, report it with the node's log".into()),
+            retryable: true,
+        };
+        if !self.installed {
+            // What the install made goes; an uninstall takes the rest.
+            self.ctx.store.set_desired(&self.plan.id, Desired::Absent).await?;
+            self.desired = Desired::Absent;
+        }
+        self.end_op(OpState::Failed, Some(error)).await?;
+        if !self.installed {
+            self.hold = Hold::None;
         }
         Ok(())
     }
