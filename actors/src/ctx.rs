@@ -91,4 +91,9 @@ impl Ctx {
     pub(crate) fn app_dir(&self, app: &AppId) -> PathBuf {
         self.dirs.data.join("data").join(app.as_str())
     }
+
+    /// The folder of the app's secrets.
+    pub(crate) fn secrets_dir(&self, app: &AppId) -> PathBuf {
+        self.dirs.data.join("secrets").join(app.as_str())
+    }
 }

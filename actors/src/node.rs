@@ -23,7 +23,7 @@ use crate::{
     journal::Journal,
     names::name,
     observer::Observer,
-    secrets::private_dir,
+    private,
     service::{Service, ServiceConfig},
     stack,
     store::{StoreActor, StoreArgs, StoreError},
@@ -103,7 +103,7 @@ impl NodeHandle {
     /// When the data directory or the database cannot be used, or an actor does not start.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let data = config.data_dir;
-        private_dir(&data).map_err(|source| NodeError::DataDir { path: data.clone(), source })?;
+        private::folder(&data).map_err(|source| NodeError::DataDir { path: data.clone(), source })?;
         let dirs = Dirs { data: data.clone(), catalog: config.catalog_dir };
         let ctx = Ctx::new(config.engine, dirs, ulid::Ulid::new().to_string());
         let worker = |id: &'static str| {

@@ -42,9 +42,9 @@ pub(crate) fn kind(command: &Command) -> OpKind {
 /// What holds until the operation says otherwise.
 pub(crate) fn first_hold(kind: OpKind) -> Hold {
     match kind {
-        OpKind::Install => Hold::Nothing,
+        OpKind::Install | OpKind::Start => Hold::Nothing,
         OpKind::Restart => Hold::Stop,
-        OpKind::Start | OpKind::Stop | OpKind::Uninstall => Hold::None,
+        OpKind::Stop | OpKind::Uninstall => Hold::None,
     }
 }
 

@@ -19,11 +19,11 @@ use crate::{
     names::name,
     operation,
     store::AppRow,
-    support,
+    supply, support,
 };
-use apps::{Facts, Manifest, RenderContext, Rendered, manifest::Strategy as Declared};
+use apps::{Manifest, RenderContext, Rendered, manifest::Strategy as Declared};
 use protocol::{AppId, Problem, ServiceName};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use supervisor::{
     Backoff, ChildSpec, OnExhausted, Report, ReportEvent, ReportSink, Strategy, SupFlags, Supervisor,
 };
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) id: AppId,
     /// Its manifest.
     pub(crate) manifest: Manifest,
+    /// The folder that its manifest came from.
+    pub(crate) manifest_dir: PathBuf,
     /// What it needs of the engine.
     pub(crate) rendered: Rendered,
 }
@@ -62,13 +64,13 @@ impl Plan {
             node_id: ctx.node_id().to_owned(),
             data_dir: ctx.app_dir(&row.id),
             manifest_dir: row.manifest_dir.clone(),
-            facts: Facts::default(),
+            facts: supply::gather(),
         });
         let missing = support::missing(&manifest, &rendered);
         if !missing.is_empty() {
             return Err(missing);
         }
-        Ok(Self { id: row.id.clone(), manifest, rendered })
+        Ok(Self { id: row.id.clone(), manifest, manifest_dir: row.manifest_dir.clone(), rendered })
     }
 }
 

@@ -27,8 +27,6 @@ pub(crate) fn missing(manifest: &Manifest, rendered: &Rendered) -> Vec<Problem> 
     for (field, is_used, what) in [
         ("conflicts", !manifest.conflicts.is_empty(), "conflicts"),
         ("requires", manifest.requires.iter().any(|require| !require.optional), "dependencies on other apps"),
-        ("certs", !rendered.certs.is_empty(), "certificates"),
-        ("configs", !rendered.configs.is_empty(), "files from templates"),
         ("hooks", !manifest.hooks.post_install.is_empty(), "hooks"),
     ] {
         if is_used {
@@ -40,9 +38,6 @@ pub(crate) fn missing(manifest: &Manifest, rendered: &Rendered) -> Vec<Problem> 
     }
     for variable in &rendered.unresolved {
         say(String::new(), &format!("{variable}"));
-    }
-    for path in rendered.owners.keys() {
-        say("services".into(), &format!("the owner of {}", path.display()));
     }
     for network in &rendered.shared_networks {
         say(format!("networks.{network}"), "networks that apps share");
@@ -96,8 +91,8 @@ mod tests {
     #[test]
     fn what_would_be_left_out_is_named() {
         assert!(fields(PLAIN).is_empty());
-        let more = "requires: [{app: b}]\nconfigs: {page: {content: hi}}\nconflicts: [c]\n";
-        assert_eq!(fields(&format!("{PLAIN}{more}")), ["conflicts", "requires", "configs"]);
+        let more = "requires: [{app: b}]\nconflicts: [c]\n";
+        assert_eq!(fields(&format!("{PLAIN}{more}")), ["conflicts", "requires"]);
         let optional = "requires: [{app: b, optional: true}]\n";
         assert!(fields(&format!("{PLAIN}{optional}")).is_empty());
         let probes = PLAIN.replace(":1'}", ":1', probes: {liveness: {exec: {command: [x]}}}}");

@@ -51,7 +51,7 @@ pub async fn lifecycle(ground: Ground) {
     assert_eq!(created.labels.get(LABEL_SERVICE).map(String::as_str), Some("web"));
 
     ok(engine.start(&spec.name).await);
-    let running = ok(engine.inspect(&id).await);
+    let running = ground.begun(&id).await;
     assert_eq!(running.state, EngineState::Running);
     assert!(running.process.is_some() && running.started_at.is_some());
     ok(engine.start(&spec.name).await);
@@ -291,4 +291,16 @@ pub async fn volumes(ground: Ground) {
     assert_eq!(ok(engine.list_volumes(&labels).await), std::slice::from_ref(&data));
     ok(engine.remove_volume(&data).await);
     assert_eq!(ok(engine.list_volumes(&labels).await).len(), 0);
+}
+
+/// A folder can be given to a user of the containers and removed all the same; one that is not there cannot be given.
+pub async fn folders(ground: Ground) {
+    let engine = &ground.engine;
+    let folder = std::env::temp_dir().join(ground.name("folder"));
+    refused!(engine.give_folder(&folder, 1000, 1000).await, Broken);
+    ok(engine.remove_folder(&folder).await);
+    assert!(std::fs::create_dir_all(folder.join("below")).is_ok(), "the ground has a disk");
+    ok(engine.give_folder(&folder, 1000, 1000).await);
+    ok(engine.remove_folder(&folder).await);
+    assert!(!folder.exists());
 }

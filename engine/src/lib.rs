@@ -22,7 +22,11 @@ pub use service::PodmanService;
 use apps::ContainerSpec;
 use async_trait::async_trait;
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Result of an engine call.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -258,4 +262,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn secret_exists(&self, name: &str) -> Result<bool>;
     /// Removes a secret; one that does not exist is no error.
     async fn remove_secret(&self, name: &str) -> Result<()>;
+
+    /// Gives a folder of the node, not what is in it, to a user of its containers, as they number their users.
+    async fn give_folder(&self, path: &Path, uid: u32, gid: u32) -> Result<()>;
+    /// Removes a folder of the node with all that is in it, also what only its containers' users may remove;
+    /// one that does not exist is no error.
+    async fn remove_folder(&self, path: &Path) -> Result<()>;
 }

@@ -3,6 +3,7 @@
 mod call;
 mod event;
 mod exec;
+mod folder;
 mod image;
 mod inspect;
 mod mux;
@@ -28,6 +29,7 @@ use podman_api::{
 use raw::{Content, Raw, encode};
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -369,5 +371,14 @@ impl Engine for Podman {
     async fn remove_secret(&self, name: &str) -> Result<()> {
         let call = Call::new("remove_secret", format!("secret {name}"), CHANGE);
         or_absent(call.api(self.api.secrets().get(name).delete()).await)
+    }
+
+    async fn give_folder(&self, path: &Path, uid: u32, gid: u32) -> Result<()> {
+        let owner = format!("{uid}:{gid}");
+        folder::inside("give_folder", path, &[OsStr::new("chown"), OsStr::new(&owner)]).await
+    }
+
+    async fn remove_folder(&self, path: &Path) -> Result<()> {
+        folder::inside("remove_folder", path, &[OsStr::new("rm"), OsStr::new("-rf")]).await
     }
 }

@@ -38,4 +38,5 @@ contract_test!(
     exit_of,
     anchor,
     volumes,
+    folders,
 );

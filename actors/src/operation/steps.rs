@@ -4,7 +4,7 @@ use super::{
     Hold, engine_error, images,
     progress::{Progress, Verdict, store_error},
 };
-use crate::{app::AppMsg, container::is_adoptable, control::ControlMsg, names::name, secrets};
+use crate::{app::AppMsg, container::is_adoptable, control::ControlMsg, names::name, supply::{self, SupplyError}};
 use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
 use engine::{EngineError, ErrorClass};
 use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, OpKind, Phase};
@@ -24,10 +24,10 @@ const STOP_SLACK: Duration = Duration::from_secs(60);
 /// The stages of an operation, in order.
 pub(super) fn stages(kind: OpKind) -> &'static [&'static str] {
     match kind {
-        OpKind::Install => &["check", "images", "secrets", "network", "start", "ready"],
-        OpKind::Start => &["start", "ready"],
+        OpKind::Install => &["check", "images", "files", "network", "start", "ready"],
+        OpKind::Start => &["files", "start", "ready"],
         OpKind::Stop => &["stop"],
-        OpKind::Restart => &["stop", "start", "ready"],
+        OpKind::Restart => &["stop", "files", "start", "ready"],
         OpKind::Uninstall => &["stop", "remove", "forget"],
     }
 }
@@ -51,12 +51,11 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
                 }
             }
         },
-        Command::Start { .. } => start(p).await,
+        Command::Start { .. } => start_anew(p).await,
         Command::Stop { .. } => stop(p).await,
         Command::Restart { .. } => {
             stop(p).await?;
-            p.hold(Hold::None);
-            start(p).await
+            start_anew(p).await
         }
         Command::Uninstall { .. } => uninstall(p).await,
     }
@@ -81,11 +80,8 @@ async fn install(p: &Progress) -> Result<(), OpError> {
     check(p).await?;
     p.begin("images");
     images::ensure(p).await?;
-    p.begin("secrets");
-    let dir = p.ctx.dirs.data.join("secrets").join(p.plan.id.as_str());
-    for secret in &p.plan.rendered.secrets {
-        secrets::ensure(p.ctx.engine.as_ref(), &dir, secret).await.map_err(|error| secret_error(&error))?;
-    }
+    p.begin("files");
+    provide(p).await?;
     p.begin("network");
     let rendered = &p.plan.rendered;
     for network in &rendered.networks {
@@ -93,14 +89,6 @@ async fn install(p: &Progress) -> Result<(), OpError> {
     }
     for volume in &rendered.volumes {
         p.ctx.engine.ensure_volume(volume, &rendered.labels).await.map_err(|e| engine_error(&e))?;
-    }
-    for directory in &rendered.directories {
-        secrets::private_dir(directory).map_err(|error| OpError {
-            code: "directory".into(),
-            message: format!("{} cannot be made: {error}", directory.display()),
-            hint: Some("check the disk and the permissions of the node's data directory".into()),
-            retryable: true,
-        })?;
     }
     p.hold(Hold::None);
     start(p).await?;
@@ -170,6 +158,19 @@ async fn free(port: &PortMapping) -> std::io::Result<()> {
         PortProtocol::Tcp => TcpListener::bind((host, port.published)).await.map(drop),
         PortProtocol::Udp => UdpSocket::bind((host, port.published)).await.map(drop),
     }
+}
+
+/// What the containers need of the node is there, or made.
+async fn provide(p: &Progress) -> Result<(), OpError> {
+    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))
+}
+
+async fn start_anew(p: &Progress) -> Result<(), OpError> {
+    p.begin("files");
+    let provided = provide(p).await;
+    p.hold(Hold::None);
+    provided?;
+    start(p).await
 }
 
 async fn start(p: &Progress) -> Result<(), OpError> {
@@ -263,14 +264,20 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
     }
 }
 
-fn secret_error(error: &secrets::SecretError) -> OpError {
-    match error {
-        secrets::SecretError::Engine(error) => engine_error(error),
-        other => OpError {
-            code: "secret".into(),
-            message: other.to_string(),
-            hint: Some("check the disk and the permissions of the node's data directory".into()),
-            retryable: true,
-        },
+fn supply_error(error: &SupplyError) -> OpError {
+    let (code, hint) = match error {
+        SupplyError::Engine(error) => return engine_error(error),
+        SupplyError::Disk { .. } => ("disk", "check the disk and the permissions of the node's data directory"),
+        SupplyError::Random(_) => ("random", "try again"),
+        SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
+            ("manifest", "tell whoever wrote the app's manifest")
+        }
+        SupplyError::Unknown { .. } => ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app"),
+    };
+    OpError {
+        code: code.into(),
+        message: error.to_string(),
+        hint: Some(hint.into()),
+        retryable: !matches!(error, SupplyError::Source { .. } | SupplyError::Certificate { .. }),
     }
 }

@@ -24,6 +24,9 @@ pub struct Ground {
     pub port: u16,
     /// How a process is killed here.
     pub kill9: Kill,
+    /// Whether a process is the container's command by now: the runtime's helper that becomes it answers a SIGTERM in
+    /// its own way.
+    pub has_begun: fn(ProcessRef) -> bool,
 }
 
 impl fmt::Debug for Ground {
@@ -73,7 +76,21 @@ impl Ground {
     pub async fn up(&self, spec: &ContainerSpec) -> Inspect {
         ok(self.engine.create(spec).await);
         ok(self.engine.start(&spec.name).await);
-        ok(self.engine.inspect(&spec.name).await)
+        self.begun(&spec.name).await
+    }
+
+    /// Waits until a container that was started runs its command.
+    pub async fn begun(&self, container: &str) -> Inspect {
+        let begun = async {
+            loop {
+                let inspect = ok(self.engine.inspect(container).await);
+                if inspect.process.is_none_or(self.has_begun) {
+                    return inspect;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(begun).await
     }
 
     /// Waits until a container has exited and the engine has cleaned up behind it.

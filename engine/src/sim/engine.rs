@@ -12,7 +12,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
@@ -388,4 +388,26 @@ impl Engine for Sim {
         self.world().secrets.remove(name);
         Ok(())
     }
+
+    /// There is one user here, to whom everything belongs.
+    async fn give_folder(&self, path: &Path, _: u32, _: u32) -> Result<()> {
+        self.change("give_folder", "folder", &path.display().to_string(), CHANGE).await?;
+        folder(path, std::fs::metadata(path).map(drop))
+    }
+
+    async fn remove_folder(&self, path: &Path) -> Result<()> {
+        self.change("remove_folder", "folder", &path.display().to_string(), LONG).await?;
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => folder(path, other),
+        }
+    }
+}
+
+fn folder(path: &Path, result: std::io::Result<()>) -> Result<()> {
+    let broken = |error: std::io::Error| EngineError::Broken {
+        subject: format!("folder {}", path.display()),
+        message: error.to_string(),
+    };
+    result.map_err(broken)
 }

@@ -112,6 +112,7 @@ contract!(
     exit_of,
     anchor,
     volumes,
+    folders,
 );
 
 fn ground() -> crate::contract::Ground {
@@ -126,5 +127,6 @@ fn ground() -> crate::contract::Ground {
         prefix: "archy-sim-".to_owned(),
         port: 8080,
         kill9: Arc::new(move |name, _| killer.crash(name, 137)),
+        has_begun: |_| true,
     }
 }

@@ -267,3 +267,20 @@ podman_test!(what_is_left_of_a_forgotten_container_is_ended, |real| async move {
     ok(real.podman.reap(&id).await);
     soon(futures_util::future::join_all(exits)).await;
 });
+
+podman_test!(a_folder_that_was_given_to_a_container_s_user_is_its_own_and_goes_whole, |real| async move {
+    let data = real.folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    ok(real.podman.give_folder(&data, 1000, 1000).await);
+    let write = "mkdir -m 700 /data/mine && echo hello >/data/mine/file";
+    let mut spec = real.ground.running("writer", &["sh", "-c", write]);
+    spec.user = Some("1000:1000".to_owned());
+    let source = MountSource::Bind(data.clone());
+    spec.mounts.push(Mount { source, target: "/data".to_owned(), read_only: false, chown: false });
+    real.ground.up(&spec).await;
+    assert_eq!(real.ground.exited(&spec.name).await.exit_code, 0);
+    assert!(std::fs::remove_dir_all(&data).is_err(), "the node alone may not");
+    ok(real.podman.remove(&spec.name, true).await);
+    ok(real.podman.remove_folder(&data).await);
+    assert!(!data.exists());
+});

@@ -1,7 +1,7 @@
 //! How a test gets real Podman: as the unprivileged user, with a service of its own, and cleaned up behind it.
 
 use engine::{
-    BuildRequest, Engine, Podman, PodmanService,
+    BuildRequest, Engine, Podman, PodmanService, ProcessRef,
     contract::{Ground, ok},
 };
 use futures_util::FutureExt;
@@ -61,7 +61,15 @@ fn ground(podman: &Podman) -> Ground {
         prefix: format!("archy-test-{}-", process::id()),
         port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
         kill9: Arc::new(|_, process| kill9(process.pid)),
+        has_begun,
     }
+}
+
+/// The runtime's helper is called `runc init` (or `crun`) until it becomes the container's command.
+fn has_begun(process: ProcessRef) -> bool {
+    let line = fs::read(format!("/proc/{}/cmdline", process.pid)).unwrap_or_default();
+    let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    !["runc", "crun"].iter().any(|name| program.ends_with(name.as_bytes()))
 }
 
 pub(crate) fn kill9(pid: u32) {

@@ -1,0 +1,111 @@
+//! What the node makes for an app before its containers are started: folders, secrets, certificates, files.
+//!
+//! Everything is made once and mended where it is missing; what is there is not changed, but for files that the
+//! manifest has written anew and certificates that are about to end.
+
+mod certs;
+mod facts;
+mod files;
+mod secrets;
+
+pub(crate) use facts::gather;
+
+use crate::{ctx::Ctx, private, stack::Plan};
+use apps::{Rendered, TemplateError, Variable};
+use engine::{Engine, EngineError};
+use std::{fs, io, path::PathBuf, time::SystemTime};
+
+/// Why something cannot be made for an app.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SupplyError {
+    /// A file or folder of the node's cannot be read or written. Remedy: check the disk and the permissions of the
+    /// data directory.
+    #[error("{path} cannot be read or written: {source}")]
+    Disk {
+        /// File or folder.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A file of the manifest cannot be used. Remedy: mend the app's folder in the catalog.
+    #[error("the app's file {path} cannot be used: {reason}")]
+    Source {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        reason: String,
+    },
+    /// A template asks for what nobody knows.
+    #[error("{name} asks for {variable}, which this node does not know")]
+    Unknown {
+        /// What has the template.
+        name: String,
+        /// What is asked for.
+        variable: Variable,
+    },
+    /// A certificate cannot be made.
+    #[error("certificate {name} cannot be made: {source}")]
+    Certificate {
+        /// Name in the manifest.
+        name: String,
+        /// Cause.
+        source: rcgen::Error,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// The engine refuses.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl SupplyError {
+    fn template(path: PathBuf) -> impl FnOnce(TemplateError) -> Self {
+        move |error| Self::Source { path, reason: error.to_string() }
+    }
+
+    fn unknown(name: &str) -> impl FnOnce(Variable) -> Self {
+        move |variable| Self::Unknown { name: name.to_owned(), variable }
+    }
+}
+
+/// Sees to it that all is there.
+///
+/// # Errors
+///
+/// When the disk or the engine refuses, or a template asks for what nobody knows.
+pub(crate) async fn ensure(ctx: &Ctx, plan: &Plan) -> Result<(), SupplyError> {
+    let (engine, rendered) = (ctx.engine.as_ref(), &plan.rendered);
+    folders(engine, rendered).await?;
+    let secrets = secrets::ensure(engine, &ctx.secrets_dir(&plan.id), &rendered.secrets).await?;
+    let facts = gather();
+    for cert in &rendered.certs {
+        certs::ensure(engine, cert, &plan.manifest.name, &facts, SystemTime::now()).await?;
+    }
+    for config in &rendered.configs {
+        files::ensure(config, &plan.manifest_dir, &facts, &secrets)?;
+    }
+    Ok(())
+}
+
+/// The folders of the app's data, each whole and with its owner, or not at all.
+async fn folders(engine: &dyn Engine, rendered: &Rendered) -> Result<(), SupplyError> {
+    for path in &rendered.directories {
+        if path.is_dir() {
+            continue;
+        }
+        let wrong = |source| SupplyError::Disk { path: path.clone(), source };
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        let fresh = parent.join(format!(".{}.new", name.display()));
+        engine.remove_folder(&fresh).await?;
+        private::folder(&fresh).map_err(wrong)?;
+        if let Some(owner) = rendered.owners.get(path) {
+            engine.give_folder(&fresh, owner.uid, owner.gid).await?;
+        }
+        fs::rename(&fresh, path).map_err(wrong)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
