@@ -12,21 +12,27 @@
 
 mod command;
 mod fate;
+mod needs;
+mod neighbour;
 pub(crate) mod phase;
 mod view;
 mod want;
+
+pub(crate) use neighbour::{Asker, Neighbour};
 
 use crate::{
     catalog::not_installed,
     clock::now_ms,
     container::{ContainerMsg, Status},
     ctx::Ctx,
+    gate::{GateMsg, News},
     names::name,
     operation::Hold,
     stack::Plan,
     store::StoreError,
 };
-use protocol::{AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
+use needs::{Needs, Own};
+use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
@@ -74,6 +80,14 @@ pub(crate) enum AppMsg {
     Engine(bool, u64),
     /// Cast: publish your row.
     Publish,
+    /// Cast: tell this one about you.
+    Introduce(Asker),
+    /// Cast: another app is like this now.
+    Neighbour(Arc<Neighbour>),
+    /// Cast: a gate is like this now.
+    Gate(Arc<News>),
+    /// Cast: another app is off the node.
+    Departed(AppId),
     /// Cast: an operation's row and what it asks of the containers.
     Op(Box<OpView>, Hold),
     /// Cast: an operation's actor ended; the reason.
@@ -116,6 +130,9 @@ pub(crate) struct AppState {
     op: Option<OpView>,
     last_op: Option<OpId>,
     hold: Hold,
+    needs: Needs,
+    /// What others have been told of this app.
+    introduced: Option<Arc<Neighbour>>,
     engine_ok: bool,
     observed_at: u64,
     shown: Option<AppView>,
@@ -138,10 +155,14 @@ impl Actor for App {
         let AppArgs { ctx, plan, stack } = args;
         let stack = SupervisorRef::from_cell(&stack).ok_or("an app is a supervisor's child")?;
         let row = ctx.store.app(&plan.id).await?;
-        let (desired, installed) = row.map_or((Desired::Absent, false), |row| (row.desired, row.installed));
+        let (desired, installed, anyway) =
+            row.map_or((Desired::Absent, false, false), |row| (row.desired, row.installed, row.anyway));
         let statuses =
             plan.rendered.services.iter().map(|s| (s.service.clone(), Status::unknown())).collect();
         ctx.names.register(name::app(&plan.id), myself.get_cell());
+        if !plan.manifest.requires.is_empty() {
+            ctx.names.register(name::needy(&plan.id), myself.get_cell());
+        }
         Ok(AppState {
             desired,
             installed,
@@ -152,6 +173,8 @@ impl Actor for App {
             last_op: None,
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
+            needs: Needs::new(anyway),
+            introduced: None,
             engine_ok: true,
             observed_at: now_ms(),
             shown: None,
@@ -180,6 +203,7 @@ impl Actor for App {
         for container in state.ctx.names.below::<ContainerMsg>(&name::containers_of(&state.plan.id)) {
             let _ = container.cast(ContainerMsg::Tell);
         }
+        state.ask_others();
         state.show();
         Ok(())
     }
@@ -211,6 +235,21 @@ impl Actor for App {
                 state.shown = None;
                 state.ask_operations();
             }
+            AppMsg::Introduce(asker) => {
+                state.answer(&asker);
+                return Ok(());
+            }
+            AppMsg::Neighbour(other) => {
+                if !state.needs.neighbour(&state.plan.manifest.requires, other) {
+                    return Ok(());
+                }
+            }
+            AppMsg::Gate(news) => {
+                if !state.needs.gate(&state.plan.manifest.requires, news) {
+                    return Ok(());
+                }
+            }
+            AppMsg::Departed(other) => state.needs.departed(&other),
             AppMsg::Op(view, hold) => state.op(*view, hold),
             AppMsg::OpGone(id, reason) => state.op_gone(&id, &reason).await?,
             AppMsg::Resume(view, command) => state.resume(*view, command).await,
@@ -238,6 +277,7 @@ impl Actor for App {
                 let _ = reply.send(());
             }
         }
+        state.weigh().await?;
         state.steer();
         state.show();
         Ok(())
@@ -245,6 +285,39 @@ impl Actor for App {
 }
 
 impl AppState {
+    /// Asks everybody whom this app may need.
+    fn ask_others(&self) {
+        if self.plan.manifest.requires.is_empty() {
+            return;
+        }
+        for app in self.ctx.names.below::<AppMsg>(name::APPS) {
+            let _ = app.cast(AppMsg::Introduce(Asker::App(self.plan.id.clone())));
+        }
+        for gate in self.ctx.names.below::<GateMsg>(name::GATES) {
+            let _ = gate.cast(GateMsg::Tell(self.plan.id.clone()));
+        }
+    }
+
+    /// Weighs what the app needs of others, and tells gates that it waits, or does not any more.
+    async fn weigh(&mut self) -> Result<(), StoreError> {
+        let requires = &self.plan.manifest.requires;
+        let own = Own {
+            wanted: self.desired == Desired::Running && self.hold == Hold::None,
+            any_up: self.statuses.values().any(|status| status.phase == ContainerPhase::Running),
+            all_at_rest: self.statuses.values().all(Status::is_at_rest),
+        };
+        let anyway = self.needs.anyway;
+        self.needs.weigh(requires, own);
+        if anyway && !self.needs.anyway {
+            self.ctx.store.set_anyway(&self.plan.id, false).await?;
+        }
+        for (app, gate, waits) in self.needs.to_correct(&self.plan.id) {
+            let message = GateMsg::Waiting(self.plan.id.clone(), waits);
+            self.ctx.names.cast(&name::gate(&app, &gate), message);
+        }
+        Ok(())
+    }
+
     fn containers(&self) -> Option<SupervisorRef> {
         SupervisorRef::from_cell(&self.ctx.names.cell(&name::containers(&self.plan.id))?)
     }
@@ -261,6 +334,7 @@ impl AppState {
                 tracing::info!(app = %view.id, ?from, ?to, reason = view.reason.as_deref(), "phase changed");
             }
             self.ctx.publish(Row::App(Box::new(view.clone())));
+            self.introduce(&view);
             self.shown = Some(view);
         }
     }

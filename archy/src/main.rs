@@ -69,8 +69,12 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Install(on) => {
             act::run(&node::client(cli)?, on, |app| protocol::Command::Install { app }, out).await
         }
-        Command::Start(on) => {
-            act::run(&node::client(cli)?, on, |app| protocol::Command::Start { app }, out).await
+        Command::Start { on, anyway } => {
+            let command = |app| match anyway {
+                true => protocol::Command::StartAnyway { app },
+                false => protocol::Command::Start { app },
+            };
+            act::run(&node::client(cli)?, on, command, out).await
         }
         Command::Stop(on) => {
             act::run(&node::client(cli)?, on, |app| protocol::Command::Stop { app }, out).await

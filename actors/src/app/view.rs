@@ -11,7 +11,11 @@ impl AppState {
         let containers = self.container_views();
         let words: Vec<_> =
             containers.iter().map(|c| (c.service.as_str(), c.phase, c.health, c.reason.as_deref())).collect();
+        let (held, misses) = (self.needs.held(), self.needs.misses());
         let facts = phase::Facts {
+            held: held.as_deref(),
+            misses: misses.as_deref(),
+            draining: self.needs.is_draining(),
             desired: self.desired,
             installed: self.installed,
             op: self.op.as_ref().map(|op| op.kind),
@@ -39,7 +43,10 @@ impl AppState {
             desired: self.desired,
             op: self.op.as_ref().map(|op| op.id.clone()),
             last_op: self.last_op.clone(),
-            wait: containers.iter().flat_map(|c| c.wait.clone()).collect(),
+            wait: match self.needs.waits() {
+                [] => containers.iter().flat_map(|c| c.wait.clone()).collect(),
+                waits => waits.to_vec(),
+            },
             restarts: containers.iter().map(|c| c.restarts).sum(),
             containers,
             launch: self.launch(),
@@ -59,8 +66,15 @@ impl AppState {
                 on: on.to_string(),
                 condition: condition.as_str().into(),
                 progress: None,
+                app: None,
+                state: None,
+                detail: None,
+                may_skip: false,
             };
-            let wait: Vec<WaitView> = unmet.map(wait).collect();
+            let wait: Vec<WaitView> = match self.needs.waits() {
+                waits if waiting && !waits.is_empty() => waits.to_vec(),
+                _ => unmet.map(wait).collect(),
+            };
             let phase = match status.phase {
                 // What it waited for is there; it has just not heard of it.
                 ContainerPhase::Waiting if wait.is_empty() => ContainerPhase::Starting,

@@ -4,10 +4,18 @@ use super::{
     Hold, engine_error, images,
     progress::{Progress, Verdict, store_error},
 };
-use crate::{app::AppMsg, container::is_adoptable, control::ControlMsg, names::name, supply::{self, SupplyError}};
+use crate::{
+    app::AppMsg,
+    container::is_adoptable,
+    control::ControlMsg,
+    names::name,
+    supply::{self, SupplyError},
+};
 use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
 use engine::{EngineError, ErrorClass};
-use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, OpKind, Phase};
+use protocol::{
+    AppView, Command, ContainerPhase, ContainerView, Desired, GateState, Health, OpError, OpKind, Phase,
+};
 use std::time::Duration;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -51,7 +59,7 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
                 }
             }
         },
-        Command::Start { .. } => start_anew(p).await,
+        Command::Start { .. } | Command::StartAnyway { .. } => start_anew(p).await,
         Command::Stop { .. } => stop(p).await,
         Command::Restart { .. } => {
             stop(p).await?;
@@ -175,12 +183,23 @@ async fn start_anew(p: &Progress) -> Result<(), OpError> {
 
 async fn start(p: &Progress) -> Result<(), OpError> {
     p.begin("start");
-    p.wait(READY, |view| judge(view, |c| c.phase == ContainerPhase::Running, "is not running yet")).await?;
+    let runs = |c: &ContainerView| c.phase == ContainerPhase::Running;
+    p.wait(READY, |view| judge_start(view, runs, "is not running yet")).await?;
     p.begin("ready");
-    let ready = |c: &ContainerView| {
-        c.phase == ContainerPhase::Running && matches!(c.health, Health::Healthy | Health::None)
-    };
-    p.wait(READY, |view| judge(view, ready, "is not ready yet")).await
+    let ready = |c: &ContainerView| runs(c) && matches!(c.health, Health::Healthy | Health::None);
+    p.wait(READY, |view| judge_start(view, ready, "is not ready yet")).await
+}
+
+/// An app that waits for another one is started as far as it can be: the rest happens by itself, maybe in days.
+fn judge_start(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
+    let others = !view.wait.is_empty() && view.wait.iter().all(|wait| wait.app.is_some());
+    let known = view.wait.iter().all(|wait| wait.state != Some(GateState::Unknown));
+    let held = others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting);
+    match (held, known) {
+        (true, true) => Verdict::Done,
+        (true, false) => Verdict::Pending("asking how far that is which it waits for".into()),
+        (false, _) => judge(view, good, missing),
+    }
 }
 
 async fn stop(p: &Progress) -> Result<(), OpError> {
@@ -267,12 +286,16 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
 fn supply_error(error: &SupplyError) -> OpError {
     let (code, hint) = match error {
         SupplyError::Engine(error) => return engine_error(error),
-        SupplyError::Disk { .. } => ("disk", "check the disk and the permissions of the node's data directory"),
+        SupplyError::Disk { .. } => {
+            ("disk", "check the disk and the permissions of the node's data directory")
+        }
         SupplyError::Random(_) => ("random", "try again"),
         SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
             ("manifest", "tell whoever wrote the app's manifest")
         }
-        SupplyError::Unknown { .. } => ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app"),
+        SupplyError::Unknown { .. } => {
+            ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app")
+        }
     };
     OpError {
         code: code.into(),
