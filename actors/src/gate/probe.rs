@@ -95,7 +95,7 @@ fn body(rpc: &JsonRpc) -> serde_json::Value {
 
 /// The last cause of an error, which is what people can do something about: `connection refused`.
 fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| cause(source))
+    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 #[cfg(test)]
