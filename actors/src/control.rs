@@ -201,7 +201,8 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
     let known = ctx.store.app(&app).await?;
     let is_new = known.is_none();
     if is_new {
-        if !matches!(command, Command::Install { .. }) {
+        // What an earlier uninstall has kept can still be deleted.
+        if !matches!(command, Command::Install { .. } | Command::Uninstall { purge: true, .. }) {
             return Err(SubmitError::NotInstalled(app));
         }
         // A stack whose app was just forgotten makes room.

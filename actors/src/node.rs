@@ -23,6 +23,7 @@ use crate::{
     journal::Journal,
     names::name,
     observer::Observer,
+    operation::purge,
     private,
     service::{Service, ServiceConfig},
     stack,
@@ -189,6 +190,20 @@ impl NodeHandle {
         // The command is accepted, also while the hub is being restarted.
         let at = self.call(name::HUB, HubMsg::Heads).await.unwrap_or_else(|_| self.ctx.board.heads());
         Ok(CommandAccepted { op_id, at })
+    }
+
+    /// What a command would destroy; `None` for one that needs no confirmation.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot be asked.
+    pub async fn plan(&self, command: &Command) -> Result<Option<protocol::Plan>, ApiError> {
+        match command {
+            Command::Uninstall { app, purge: true } => {
+                purge::plan(&self.ctx, app).await.map(Some).map_err(|error| engine_error(&error))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The log of a container: its last lines, and with `follow` those that come.

@@ -212,6 +212,10 @@ pub mod shop {
     }
     /// Uninstall it.
     pub fn uninstall() -> Command {
-        Command::Uninstall { app: id() }
+        Command::Uninstall { app: id(), purge: false }
+    }
+    /// Uninstall it with its data.
+    pub fn purge() -> Command {
+        Command::Uninstall { app: id(), purge: true }
     }
 }

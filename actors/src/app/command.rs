@@ -16,7 +16,7 @@ impl AppState {
             return Err(Refusal::Unavailable("the app is being taken off the node; try again".into()));
         }
         if let Some(running) = &self.op {
-            if running.kind == kind {
+            if operation::does(running, &command) {
                 return Ok(running.id.clone());
             }
             let gives_way = matches!(running.kind, OpKind::Start | OpKind::Restart);
@@ -33,7 +33,7 @@ impl AppState {
         if !self.installed && !matches!(kind, OpKind::Install | OpKind::Uninstall) {
             return Err(Refusal::Conflict(format!("{} is not installed", self.plan.manifest.name)));
         }
-        let view = operation::new_view(&self.plan, kind);
+        let view = operation::new_view(&self.plan, &command);
         let id = view.id.clone();
         let desired = match kind {
             OpKind::Install | OpKind::Start | OpKind::Restart => Desired::Running,

@@ -3,11 +3,18 @@
 use super::{
     Hold, engine_error, images,
     progress::{Progress, Verdict, store_error},
+    purge,
 };
-use crate::{app::AppMsg, container::is_adoptable, control::ControlMsg, names::name, supply::{self, SupplyError}};
+use crate::{
+    app::AppMsg,
+    container::is_adoptable,
+    control::ControlMsg,
+    names::name,
+    supply::{self, SupplyError},
+};
 use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
 use engine::{EngineError, ErrorClass};
-use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, OpKind, Phase};
+use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, Phase};
 use std::time::Duration;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -22,13 +29,14 @@ const READY: Duration = Duration::from_secs(300);
 const STOP_SLACK: Duration = Duration::from_secs(60);
 
 /// The stages of an operation, in order.
-pub(super) fn stages(kind: OpKind) -> &'static [&'static str] {
-    match kind {
-        OpKind::Install => &["check", "images", "files", "network", "start", "ready"],
-        OpKind::Start => &["files", "start", "ready"],
-        OpKind::Stop => &["stop"],
-        OpKind::Restart => &["stop", "files", "start", "ready"],
-        OpKind::Uninstall => &["stop", "remove", "forget"],
+pub(super) fn stages(command: &Command) -> &'static [&'static str] {
+    match command {
+        Command::Install { .. } => &["check", "images", "files", "network", "start", "ready"],
+        Command::Start { .. } => &["files", "start", "ready"],
+        Command::Stop { .. } => &["stop"],
+        Command::Restart { .. } => &["stop", "files", "start", "ready"],
+        Command::Uninstall { purge: false, .. } => &["stop", "remove", "forget"],
+        Command::Uninstall { purge: true, .. } => &["stop", "remove", "purge", "forget"],
     }
 }
 
@@ -57,7 +65,7 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
             stop(p).await?;
             start_anew(p).await
         }
-        Command::Uninstall { .. } => uninstall(p).await,
+        Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
     }
 }
 
@@ -199,10 +207,14 @@ async fn stop(p: &Progress) -> Result<(), OpError> {
     .await
 }
 
-async fn uninstall(p: &Progress) -> Result<(), OpError> {
+async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
     stop(p).await?;
     p.begin("remove");
     remove(p).await?;
+    if purge {
+        p.begin("purge");
+        purge::run(p).await?;
+    }
     p.begin("forget");
     p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
 }
@@ -267,12 +279,16 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
 fn supply_error(error: &SupplyError) -> OpError {
     let (code, hint) = match error {
         SupplyError::Engine(error) => return engine_error(error),
-        SupplyError::Disk { .. } => ("disk", "check the disk and the permissions of the node's data directory"),
+        SupplyError::Disk { .. } => {
+            ("disk", "check the disk and the permissions of the node's data directory")
+        }
         SupplyError::Random(_) => ("random", "try again"),
         SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
             ("manifest", "tell whoever wrote the app's manifest")
         }
-        SupplyError::Unknown { .. } => ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app"),
+        SupplyError::Unknown { .. } => {
+            ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app")
+        }
     };
     OpError {
         code: code.into(),

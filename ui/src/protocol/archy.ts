@@ -805,7 +805,11 @@ app: AppId, } | { "command": "uninstall",
 /**
  * App.
  */
-app: AppId, };
+app: AppId, 
+/**
+ * Whether its volumes, data and secrets go, too; that has to be confirmed. Otherwise they are kept.
+ */
+purge: boolean, };
 
 export type CommandAccepted = { 
 /**
