@@ -269,8 +269,9 @@ impl ContainerState {
         let name = service.spec.name.clone();
         if job == Job::Look {
             let known = self.machine.last_id().map(str::to_owned);
+            let place = ctx.calls.queue(&service.spec.name).await;
             worker::run(myself.get_cell(), async move {
-                let _quiet = ctx.calls.after_others(&service.spec.name).await;
+                let _quiet = place.turn().await;
                 let sight = look::look(ctx.engine.as_ref(), &service, known.as_deref()).await;
                 let _ = me.cast(ContainerMsg::Looked(sight));
             })
@@ -294,11 +295,11 @@ impl ContainerState {
             Job::Unpause => Work::Unpause(called(Part::Container)),
             Job::Remove(part) => Work::Remove(called(part)),
         };
+        let answer = Answer(Some((me, job)));
         calls
             .run(&name, async move {
                 let result = work.run(&ctx).await;
-                // The container's actor is gone: its next incarnation looks for itself.
-                let _ = me.cast(ContainerMsg::Done(job, result));
+                answer.give(result);
             })
             .await?;
         Ok(())
@@ -450,6 +451,31 @@ impl ContainerState {
         let service = self.args.service.service.clone();
         // An app that is not there asks when it is.
         self.args.ctx.names.cast(&name::app(&self.args.app), AppMsg::Container(service, self.shown.clone()));
+    }
+}
+
+/// Owed to the actor that made a call: also a call that panics, or whose worker cannot be started, has an end.
+struct Answer(Option<(ActorRef<ContainerMsg>, Job)>);
+
+impl Answer {
+    fn give(mut self, result: Result<Option<String>, EngineError>) {
+        self.send(result);
+    }
+
+    fn send(&mut self, result: Result<Option<String>, EngineError>) {
+        if let Some((actor, job)) = self.0.take() {
+            // Where the container's actor is gone, its next incarnation looks for itself.
+            let _ = actor.cast(ContainerMsg::Done(job, result));
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.send(Err(EngineError::Broken {
+            subject: "the container".into(),
+            message: "a call to the engine ended without an answer".into(),
+        }));
     }
 }
 

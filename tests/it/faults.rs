@@ -401,3 +401,15 @@ async fn what_cannot_be_done_is_tried_ever_more_rarely_and_says_why() {
     let app = t.app("shop").unwrap();
     assert!(app.containers[0].reason.as_ref().unwrap().contains("busy"), "{app:#?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_counts_as_failed_and_is_made_again() {
+    for call in ["create", "start", "stop", "remove"] {
+        let t = SimNode::start(&[SHOP]).await;
+        t.sim.panic_next(call);
+        t.perform(shop::install()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        t.perform(shop::uninstall()).await;
+        assert!(t.sim.states().is_empty(), "{call}: {:?}", t.sim.states());
+    }
+}
