@@ -23,9 +23,10 @@ use futures_util::future::select_all;
 use look::Sight;
 use machine::{Effect, Job, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use supervisor::StartCause;
+use ulid::Ulid;
 
 /// From here on a call that has not ended is shown as slow.
 const SLOW: Duration = Duration::from_secs(30);
@@ -49,6 +50,8 @@ pub(crate) struct Status {
     pub(crate) since: u64,
     /// What the app wants, once nothing is left to be done for it.
     pub(crate) settled: Option<Want>,
+    /// The app's last order that it has heard of.
+    pub(crate) order: Option<Ulid>,
 }
 
 impl Status {
@@ -62,19 +65,20 @@ impl Status {
             trouble: None,
             since: now_ms(),
             settled: None,
+            order: None,
         }
     }
 
-    /// Whether it is down because it should be, and its anchor with it.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
+    /// Whether it is down because it should be by this order, and its anchor with it.
+    pub(crate) fn is_at_rest(&self, order: Option<Ulid>) -> bool {
+        self.order == order && matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
     }
 }
 
 /// Messages of a container.
 pub(crate) enum ContainerMsg {
-    /// Cast: the app wants this.
-    Want(Want),
+    /// Cast: the app wants this, by the order of this number.
+    Want(Want, Ulid),
     /// Cast: tell your status, the app is new.
     Tell,
     /// Cast: the engine hinted that something happened to the container.
@@ -111,6 +115,7 @@ pub(crate) struct ContainerArgs {
 /// State of a container.
 pub(crate) struct ContainerState {
     args: ContainerArgs,
+    me: ActorId,
     machine: Machine,
     health: Health,
     failures: u32,
@@ -123,6 +128,8 @@ pub(crate) struct ContainerState {
     doubles: BTreeSet<String>,
     /// The sibling's failure for which this one is restarted, in words.
     because: Option<String>,
+    /// The app's last order.
+    order: Option<Ulid>,
     shown: Status,
 }
 
@@ -158,7 +165,9 @@ impl Actor for Container {
             calls: (0, false),
             doubles: BTreeSet::new(),
             because,
+            order: None,
             shown: Status::unknown(),
+            me: myself.get_id(),
             args,
         })
     }
@@ -179,8 +188,9 @@ impl Actor for Container {
         state: &mut ContainerState,
     ) -> Result<(), ActorProcessingErr> {
         let effect = match message {
-            ContainerMsg::Want(want) => {
+            ContainerMsg::Want(want, order) => {
                 state.machine.want(want);
+                state.order = Some(order);
                 Effect::None
             }
             ContainerMsg::Tell => {
@@ -439,6 +449,7 @@ impl ContainerState {
             started_at: up.and_then(|(_, started_at)| started_at),
             trouble: self.machine.trouble().map(str::to_owned).or_else(|| self.because.clone()),
             settled: self.machine.settled(),
+            order: self.order,
             since: if phase == self.shown.phase { self.shown.since } else { now_ms() },
         };
         if status != self.shown {
@@ -450,7 +461,8 @@ impl ContainerState {
     fn tell(&self) {
         let service = self.args.service.service.clone();
         // An app that is not there asks when it is.
-        self.args.ctx.names.cast(&name::app(&self.args.app), AppMsg::Container(service, self.shown.clone()));
+        let message = AppMsg::Container(service, self.me, Box::new(self.shown.clone()));
+        self.args.ctx.names.cast(&name::app(&self.args.app), message);
     }
 }
 

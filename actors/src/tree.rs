@@ -20,6 +20,8 @@ pub(crate) struct Record {
     pub(crate) reason: Option<String>,
     /// Restarts of its container since the node started.
     pub(crate) restarts: u32,
+    /// When it is tried again, where it is given up until then.
+    pub(crate) retry_at: Option<u64>,
 }
 
 #[derive(Default)]
@@ -79,8 +81,10 @@ impl Tree {
                 row.last_exit = Some(error.to_string());
                 row.last_exit_at = Some(at);
             }
-            ReportEvent::Parked { .. } => {
+            ReportEvent::Parked { retry_after } => {
                 row.state = TreeState::Parked;
+                let retry_at = retry_after.map(|wait| millis(report.at + wait));
+                inner.records.entry(path).or_default().retry_at = retry_at;
                 // The supervisor begins its count anew for the others.
                 inner.forget_window(&report.path);
                 changed.push(report.path.to_string());

@@ -5,3 +5,4 @@ mod interface;
 mod life;
 mod recovery;
 mod tidy;
+mod truth;

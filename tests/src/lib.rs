@@ -2,7 +2,9 @@
 
 use actors::{NodeConfig, NodeHandle};
 use engine::{ExecOutput, sim::Sim};
-use protocol::{AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId};
+use protocol::{
+    AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId, TreeView,
+};
 use serde_json::from_str;
 use std::{
     path::Path,
@@ -142,6 +144,17 @@ impl SimNode {
     /// Waits until an app is in a phase.
     pub async fn wait_phase(&self, id: &str, phase: Phase) -> AppView {
         self.wait_app(id, |app| app.phase == phase).await
+    }
+
+    /// Kills an actor and waits for its next incarnation: its name, and its path in the tree.
+    pub async fn kill(&self, (name, path): (&str, &str)) {
+        let generation = || {
+            let row = self.node.board().row(StreamId::Tree, path);
+            row.map(|row| from_str::<TreeView>(&row).unwrap().generation)
+        };
+        let before = generation();
+        assert!(self.node.kill_actor(name), "{name}");
+        self.wait(StreamId::Tree, || (generation() > before).then_some(())).await;
     }
 
     /// Waits for something on a stream of the board.

@@ -242,7 +242,9 @@ async fn roll_back(p: &Progress) -> Result<(), OpError> {
 
 /// Whether all containers are as they should be.
 fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
-    if let Some(given_up) = view.containers.iter().find(|c| c.phase == ContainerPhase::Parked) {
+    // Those of its group wait for it.
+    let is_culprit = |c: &&ContainerView| c.phase == ContainerPhase::Parked && c.wait.is_empty();
+    if let Some(given_up) = view.containers.iter().find(is_culprit) {
         let last = given_up.reason.clone().unwrap_or_else(|| "it keeps failing".into());
         return Verdict::Failed(OpError {
             code: "crash_looping".into(),
