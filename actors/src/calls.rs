@@ -4,6 +4,7 @@
 //! before that is known.
 
 use crate::{clock::now_ms, ctx::Ctx, worker};
+use engine::{Engine, EngineError, EngineState};
 use futures_util::future::BoxFuture;
 use protocol::{NodeView, Row};
 use ractor::SpawnErr;
@@ -26,6 +27,8 @@ use tokio::{
 pub(crate) const STARTS: &str = "starts";
 /// A start that takes longer than this lets the next one begin.
 const TURN: Duration = Duration::from_secs(5);
+/// What a container is given to end where no manifest says it; compose's value.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// Containers that are started side by side, per processor and at least.
 const SIDE_BY_SIDE: (usize, usize) = (4, 8);
 
@@ -79,6 +82,31 @@ impl Calls {
         .await
     }
 
+    /// Takes a container away that nobody looks after: one that runs is asked to end first.
+    ///
+    /// # Errors
+    ///
+    /// The engine's; one that is not there any more is none.
+    pub(crate) async fn dispose(
+        &self,
+        engine: &Arc<dyn Engine>,
+        queue: &str,
+        id: &str,
+        grace: Duration,
+    ) -> Result<(), EngineError> {
+        let (answer, answered) = ractor::concurrency::oneshot();
+        let lost = || EngineError::Broken {
+            subject: format!("container {id}"),
+            message: "nobody removed it".into(),
+        };
+        let (engine, id) = (Arc::clone(engine), id.to_owned());
+        let call = async move {
+            let _ = answer.send(stop_and_remove(engine.as_ref(), &id, grace).await);
+        };
+        self.run(queue, call).await.map_err(|_| lost())?;
+        answered.await.map_err(|_| lost())?
+    }
+
     /// Waits for this container's turn to be started and starts it.
     pub(crate) async fn in_turn<T>(&self, ctx: &Ctx, start: impl Future<Output = T>) -> T {
         let going = Going::begin(ctx, &self.starts);
@@ -104,6 +132,25 @@ impl Calls {
             left => format!("{left} containers are being started"),
         };
         NodeView { key: STARTS.into(), ok: true, detail, last_ok: Some(now_ms()) }
+    }
+}
+
+async fn stop_and_remove(engine: &dyn Engine, id: &str, grace: Duration) -> Result<(), EngineError> {
+    use EngineState as S;
+    match engine.inspect(id).await {
+        Ok(found) if matches!(found.state, S::Running | S::Paused | S::Stopping) => {
+            // Where that fails, there is no gentle way.
+            if let Err(error) = engine.stop(id, grace).await {
+                tracing::warn!(container = %id, %error, "container could not be stopped before its removal");
+            }
+        }
+        Ok(_) | Err(EngineError::Damaged { .. }) => {}
+        Err(EngineError::NotFound { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match engine.remove(id, true).await {
+        Err(EngineError::NotFound { .. }) => Ok(()),
+        result => result,
     }
 }
 

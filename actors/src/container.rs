@@ -16,16 +16,17 @@ pub use exit::ContainerExit;
 pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
 
-use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
+use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
-use look::Sight;
+use look::{Known, Sight};
 use machine::{Effect, Job, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use supervisor::StartCause;
+use std::{sync::Arc, time::Duration};
+use supervisor::{ExitReason, StartCause};
+use tokio::time::Instant;
 use ulid::Ulid;
 
 /// From here on a call that has not ended is shown as slow.
@@ -124,8 +125,8 @@ pub(crate) struct ContainerState {
     watch: (Vec<ProcessRef>, Option<ActorCell>),
     /// Calls made so far, and whether the last one is in flight.
     calls: (u64, bool),
-    /// Containers that pose as this one, as of the last list.
-    doubles: BTreeSet<String>,
+    /// Containers that pose as this one, as of the lists.
+    doubles: Agreement,
     /// The sibling's failure for which this one is restarted, in words.
     because: Option<String>,
     /// The app's last order.
@@ -163,7 +164,7 @@ impl Actor for Container {
             prober: None,
             watch: (Vec::new(), None),
             calls: (0, false),
-            doubles: BTreeSet::new(),
+            doubles: Agreement::default(),
             because,
             order: None,
             shown: Status::unknown(),
@@ -278,11 +279,15 @@ impl ContainerState {
         let (ctx, service, me) = (self.args.ctx.clone(), Arc::clone(&self.args.service), myself.clone());
         let name = service.spec.name.clone();
         if job == Job::Look {
-            let known = self.machine.last_id().map(str::to_owned);
+            let known = Known {
+                container: self.machine.last_id().map(str::to_owned),
+                anchor: self.machine.id(Part::Anchor).map(str::to_owned),
+                by_name: self.args.cause.failure().is_some_and(is_of_container),
+            };
             let place = ctx.calls.queue(&service.spec.name).await;
             worker::run(myself.get_cell(), async move {
                 let _quiet = place.turn().await;
-                let sight = look::look(ctx.engine.as_ref(), &service, known.as_deref()).await;
+                let sight = look::look(ctx.engine.as_ref(), &service, &known).await;
                 let _ = me.cast(ContainerMsg::Looked(sight));
             })
             .await?;
@@ -371,7 +376,7 @@ impl ContainerState {
         Ok(())
     }
 
-    /// Compares a list of all containers with what is known, and removes what poses as this container twice in a row.
+    /// Compares a list of all containers with what is known, and removes what poses as this container for a while.
     async fn listed(&mut self, list: &[Summary]) -> Result<(), ActorProcessingErr> {
         let service = Arc::clone(&self.args.service);
         let of = |spec: &ContainerSpec, other: &Summary| {
@@ -382,7 +387,7 @@ impl ContainerState {
         // A paused one deserves a look.
         let runs = |state| state == EngineState::Running;
         let parts = [(Part::Container, Some(&service.spec)), (Part::Anchor, service.anchor.as_ref())];
-        let mut doubles = BTreeSet::new();
+        let mut doubles = Vec::new();
         for (part, spec) in parts {
             let Some(spec) = spec else { continue };
             let known = self.machine.id(part).map(str::to_owned);
@@ -391,23 +396,26 @@ impl ContainerState {
             let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
             let found = all.iter().copied().find(|it| mine(it));
             self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
-            if let Some(found) = found {
+            // Which of several is the one is decided by a look, not by a list.
+            if let (Some(found), Some(_)) = (found, known) {
                 doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
             }
         }
-        for double in doubles.intersection(&self.doubles) {
-            tracing::warn!(container = %double, of = %service.spec.name, "second container of a service is removed");
-            let (ctx, id) = (self.args.ctx.clone(), double.clone());
-            let calls = ctx.calls.clone();
-            calls
-                .run(&service.spec.name, async move {
-                    if let Err(error) = ctx.engine.remove(&id, true).await {
-                        tracing::warn!(container = %id, %error, "it could not be removed");
-                    }
-                })
-                .await?;
+        let agreed = self.doubles.seen(Instant::now(), doubles);
+        if agreed.is_empty() {
+            return Ok(());
         }
-        self.doubles = doubles;
+        let ctx = self.args.ctx.clone();
+        worker::run_to_its_end(async move {
+            let (name, grace) = (&service.spec.name, service.spec.stop_grace);
+            for double in agreed {
+                tracing::warn!(container = %double, of = %name, "second container of a service is removed");
+                if let Err(error) = ctx.calls.dispose(&ctx.engine, name, &double, grace).await {
+                    tracing::warn!(container = %double, %error, "it could not be removed");
+                }
+            }
+        })
+        .await?;
         Ok(())
     }
 
@@ -464,6 +472,11 @@ impl ContainerState {
         let message = AppMsg::Container(service, self.me, Box::new(self.shown.clone()));
         self.args.ctx.names.cast(&name::app(&self.args.app), message);
     }
+}
+
+/// Whether a container failed, and not only an actor.
+fn is_of_container(reason: &ExitReason) -> bool {
+    reason.downcast_ref::<ContainerExit>().is_some()
 }
 
 /// Owed to the actor that made a call: also a call that panics, or whose worker cannot be started, has an end.

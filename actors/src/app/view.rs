@@ -95,6 +95,7 @@ impl AppState {
                 since: status.since,
                 started_at: status.started_at,
                 restarts: record.restarts,
+                last_restart: record.last_restart,
                 last_exit: record.last_exit,
                 image: service.spec.image.clone(),
             })
@@ -136,6 +137,7 @@ impl AppState {
             since,
             started_at: None,
             restarts: record.restarts,
+            last_restart: record.last_restart,
             last_exit: record.last_exit,
             image: service.spec.image.clone(),
         }
