@@ -178,7 +178,14 @@ impl SimNode {
     }
 }
 
+/// This process's own address: tests run side by side, and an install looks whether its ports are free.
+pub fn host() -> String {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    format!("127.{}.{c}.{d}", b | 1)
+}
+
 fn add(dir: &Path, manifest: &str) {
+    let manifest = &manifest.replace("host_ip: 127.0.0.1", &format!("host_ip: {}", host()));
     let id = manifest.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
     let folder = dir.join("catalog").join(id);
     std::fs::create_dir_all(&folder).unwrap();
