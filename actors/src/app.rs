@@ -19,17 +19,18 @@ mod want;
 use crate::{
     catalog::not_installed,
     clock::now_ms,
-    container::{ContainerMsg, Status},
+    container::{ContainerExit, ContainerMsg, Status, Want},
     ctx::Ctx,
     names::name,
     operation::Hold,
     stack::Plan,
     store::StoreError,
 };
-use protocol::{AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
+use protocol::{AppView, Command, Desired, OpId, OpView, Row, ServiceName};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
+use ulid::Ulid;
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,8 +55,8 @@ impl From<StoreError> for Refusal {
 /// What the supervisor of the containers reports.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
-    /// A container's actor ended.
-    Ended(ServiceName),
+    /// A container's actor ended, for its container's failure if there was one.
+    Ended(ServiceName, Option<ActorId>, Option<ContainerExit>),
     /// Its next start is at this time (ms).
     Backoff(ServiceName, u64),
     /// It is given up, until this time (ms) if any.
@@ -66,8 +67,8 @@ pub(crate) enum Fate {
 
 /// Messages of an app.
 pub(crate) enum AppMsg {
-    /// Cast: a container's status.
-    Container(ServiceName, Status),
+    /// Cast: a container's status, from this actor.
+    Container(ServiceName, ActorId, Box<Status>),
     /// Cast: the containers' supervisor reports.
     Fate(Fate),
     /// Cast: the engine can be reached or not, as of a time (ms).
@@ -78,7 +79,7 @@ pub(crate) enum AppMsg {
     Op(Box<OpView>, Hold),
     /// Cast: an operation's actor ended; the reason.
     OpGone(OpId, String),
-    /// Cast: an operation of an earlier life of the node goes on.
+    /// Cast, own: an accepted operation that has no actor begins or goes on.
     Resume(Box<OpView>, Command),
     /// Call: do this.
     Submit(Command, Option<String>, RpcReplyPort<Result<OpId, Refusal>>),
@@ -109,6 +110,12 @@ pub(crate) struct AppState {
     desired: Desired,
     installed: bool,
     statuses: BTreeMap<ServiceName, Status>,
+    /// Who spoke last of each container, and whether that actor lives.
+    voices: BTreeMap<ServiceName, (ActorId, bool)>,
+    /// What is wanted of each container, by which order.
+    orders: BTreeMap<ServiceName, (Want, Ulid)>,
+    /// Containers whose actors ended with their group, on whose account, and since when.
+    held: BTreeMap<ServiceName, (ServiceName, u64)>,
     /// Next starts of containers that wait for them.
     backoff: BTreeMap<ServiceName, u64>,
     /// Containers that are given up, with the time of the next attempt.
@@ -146,6 +153,9 @@ impl Actor for App {
             desired,
             installed,
             statuses,
+            voices: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            held: BTreeMap::new(),
             backoff: BTreeMap::new(),
             parked: BTreeMap::new(),
             op: None,
@@ -167,16 +177,8 @@ impl Actor for App {
         myself: ActorRef<AppMsg>,
         state: &mut AppState,
     ) -> Result<(), ActorProcessingErr> {
-        state.ask_operations();
+        state.find_operation(&myself).await?;
         state.ask_supervisor().await;
-        // Operations whose actors died with an earlier incarnation, or with an earlier life of the node, go on.
-        for (view, command) in state.ctx.store.ops().await? {
-            let open = view.app == state.plan.id && !view.state.is_terminal();
-            if open && !state.ctx.names.is_alive(&name::operation(&view.app, &view.id)) {
-                tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
-                myself.cast(AppMsg::Resume(Box::new(view), command))?;
-            }
-        }
         for container in state.ctx.names.below::<ContainerMsg>(&name::containers_of(&state.plan.id)) {
             let _ = container.cast(ContainerMsg::Tell);
         }
@@ -186,20 +188,12 @@ impl Actor for App {
 
     async fn handle(
         &self,
-        _: ActorRef<AppMsg>,
+        myself: ActorRef<AppMsg>,
         message: AppMsg,
         state: &mut AppState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AppMsg::Container(service, status) => {
-                state.observed_at = now_ms();
-                state.backoff.remove(&service);
-                // A new incarnation that has not looked yet knows less than what is shown.
-                let is_known = status.phase != ContainerPhase::Unknown;
-                if is_known || !state.statuses.contains_key(&service) {
-                    state.statuses.insert(service, status);
-                }
-            }
+            AppMsg::Container(service, actor, status) => state.told(service, actor, *status),
             AppMsg::Fate(fate) => state.fate(fate),
             AppMsg::Engine(ok, at) => {
                 state.engine_ok = ok;
@@ -213,9 +207,9 @@ impl Actor for App {
             }
             AppMsg::Op(view, hold) => state.op(*view, hold),
             AppMsg::OpGone(id, reason) => state.op_gone(&id, &reason).await?,
-            AppMsg::Resume(view, command) => state.resume(*view, command).await,
+            AppMsg::Resume(view, command) => state.resume(&myself, *view, command).await,
             AppMsg::Submit(command, key, reply) => {
-                let answer = state.submit(command, key).await;
+                let answer = state.submit(&myself, command, key).await;
                 // The caller may have given up; the operation's row tells the rest.
                 let _ = reply.send(answer);
             }

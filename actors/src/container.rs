@@ -16,16 +16,18 @@ pub use exit::ContainerExit;
 pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
 
-use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
+use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
-use look::Sight;
+use look::{Known, Sight};
 use machine::{Effect, Job, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use supervisor::StartCause;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::{sync::Arc, time::Duration};
+use supervisor::{ExitReason, StartCause};
+use tokio::time::Instant;
+use ulid::Ulid;
 
 /// From here on a call that has not ended is shown as slow.
 const SLOW: Duration = Duration::from_secs(30);
@@ -49,6 +51,8 @@ pub(crate) struct Status {
     pub(crate) since: u64,
     /// What the app wants, once nothing is left to be done for it.
     pub(crate) settled: Option<Want>,
+    /// The app's last order that it has heard of.
+    pub(crate) order: Option<Ulid>,
 }
 
 impl Status {
@@ -62,19 +66,20 @@ impl Status {
             trouble: None,
             since: now_ms(),
             settled: None,
+            order: None,
         }
     }
 
-    /// Whether it is down because it should be, and its anchor with it.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
+    /// Whether it is down because it should be by this order, and its anchor with it.
+    pub(crate) fn is_at_rest(&self, order: Option<Ulid>) -> bool {
+        self.order == order && matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
     }
 }
 
 /// Messages of a container.
 pub(crate) enum ContainerMsg {
-    /// Cast: the app wants this.
-    Want(Want),
+    /// Cast: the app wants this, by the order of this number.
+    Want(Want, Ulid),
     /// Cast: tell your status, the app is new.
     Tell,
     /// Cast: the engine hinted that something happened to the container.
@@ -111,6 +116,7 @@ pub(crate) struct ContainerArgs {
 /// State of a container.
 pub(crate) struct ContainerState {
     args: ContainerArgs,
+    me: ActorId,
     machine: Machine,
     health: Health,
     failures: u32,
@@ -119,10 +125,12 @@ pub(crate) struct ContainerState {
     watch: (Vec<ProcessRef>, Option<ActorCell>),
     /// Calls made so far, and whether the last one is in flight.
     calls: (u64, bool),
-    /// Containers that pose as this one, as of the last list.
-    doubles: BTreeSet<String>,
+    /// Containers that pose as this one, as of the lists.
+    doubles: Agreement,
     /// The sibling's failure for which this one is restarted, in words.
     because: Option<String>,
+    /// The app's last order.
+    order: Option<Ulid>,
     shown: Status,
 }
 
@@ -156,9 +164,11 @@ impl Actor for Container {
             prober: None,
             watch: (Vec::new(), None),
             calls: (0, false),
-            doubles: BTreeSet::new(),
+            doubles: Agreement::default(),
             because,
+            order: None,
             shown: Status::unknown(),
+            me: myself.get_id(),
             args,
         })
     }
@@ -179,8 +189,9 @@ impl Actor for Container {
         state: &mut ContainerState,
     ) -> Result<(), ActorProcessingErr> {
         let effect = match message {
-            ContainerMsg::Want(want) => {
+            ContainerMsg::Want(want, order) => {
                 state.machine.want(want);
+                state.order = Some(order);
                 Effect::None
             }
             ContainerMsg::Tell => {
@@ -268,10 +279,15 @@ impl ContainerState {
         let (ctx, service, me) = (self.args.ctx.clone(), Arc::clone(&self.args.service), myself.clone());
         let name = service.spec.name.clone();
         if job == Job::Look {
-            let known = self.machine.last_id().map(str::to_owned);
+            let known = Known {
+                container: self.machine.last_id().map(str::to_owned),
+                anchor: self.machine.id(Part::Anchor).map(str::to_owned),
+                by_name: self.args.cause.failure().is_some_and(is_of_container),
+            };
+            let place = ctx.calls.queue(&service.spec.name).await;
             worker::run(myself.get_cell(), async move {
-                let _quiet = ctx.calls.after_others(&service.spec.name).await;
-                let sight = look::look(ctx.engine.as_ref(), &service, known.as_deref()).await;
+                let _quiet = place.turn().await;
+                let sight = look::look(ctx.engine.as_ref(), &service, &known).await;
                 let _ = me.cast(ContainerMsg::Looked(sight));
             })
             .await?;
@@ -294,11 +310,11 @@ impl ContainerState {
             Job::Unpause => Work::Unpause(called(Part::Container)),
             Job::Remove(part) => Work::Remove(called(part)),
         };
+        let answer = Answer(Some((me, job)));
         calls
             .run(&name, async move {
                 let result = work.run(&ctx).await;
-                // The container's actor is gone: its next incarnation looks for itself.
-                let _ = me.cast(ContainerMsg::Done(job, result));
+                answer.give(result);
             })
             .await?;
         Ok(())
@@ -360,7 +376,7 @@ impl ContainerState {
         Ok(())
     }
 
-    /// Compares a list of all containers with what is known, and removes what poses as this container twice in a row.
+    /// Compares a list of all containers with what is known, and removes what poses as this container for a while.
     async fn listed(&mut self, list: &[Summary]) -> Result<(), ActorProcessingErr> {
         let service = Arc::clone(&self.args.service);
         let of = |spec: &ContainerSpec, other: &Summary| {
@@ -371,7 +387,7 @@ impl ContainerState {
         // A paused one deserves a look.
         let runs = |state| state == EngineState::Running;
         let parts = [(Part::Container, Some(&service.spec)), (Part::Anchor, service.anchor.as_ref())];
-        let mut doubles = BTreeSet::new();
+        let mut doubles = Vec::new();
         for (part, spec) in parts {
             let Some(spec) = spec else { continue };
             let known = self.machine.id(part).map(str::to_owned);
@@ -380,23 +396,26 @@ impl ContainerState {
             let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
             let found = all.iter().copied().find(|it| mine(it));
             self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
-            if let Some(found) = found {
+            // Which of several is the one is decided by a look, not by a list.
+            if let (Some(found), Some(_)) = (found, known) {
                 doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
             }
         }
-        for double in doubles.intersection(&self.doubles) {
-            tracing::warn!(container = %double, of = %service.spec.name, "second container of a service is removed");
-            let (ctx, id) = (self.args.ctx.clone(), double.clone());
-            let calls = ctx.calls.clone();
-            calls
-                .run(&service.spec.name, async move {
-                    if let Err(error) = ctx.engine.remove(&id, true).await {
-                        tracing::warn!(container = %id, %error, "it could not be removed");
-                    }
-                })
-                .await?;
+        let agreed = self.doubles.seen(Instant::now(), doubles);
+        if agreed.is_empty() {
+            return Ok(());
         }
-        self.doubles = doubles;
+        let ctx = self.args.ctx.clone();
+        worker::run_to_its_end(async move {
+            let (name, grace) = (&service.spec.name, service.spec.stop_grace);
+            for double in agreed {
+                tracing::warn!(container = %double, of = %name, "second container of a service is removed");
+                if let Err(error) = ctx.calls.dispose(&ctx.engine, name, &double, grace).await {
+                    tracing::warn!(container = %double, %error, "it could not be removed");
+                }
+            }
+        })
+        .await?;
         Ok(())
     }
 
@@ -438,6 +457,7 @@ impl ContainerState {
             started_at: up.and_then(|(_, started_at)| started_at),
             trouble: self.machine.trouble().map(str::to_owned).or_else(|| self.because.clone()),
             settled: self.machine.settled(),
+            order: self.order,
             since: if phase == self.shown.phase { self.shown.since } else { now_ms() },
         };
         if status != self.shown {
@@ -449,7 +469,38 @@ impl ContainerState {
     fn tell(&self) {
         let service = self.args.service.service.clone();
         // An app that is not there asks when it is.
-        self.args.ctx.names.cast(&name::app(&self.args.app), AppMsg::Container(service, self.shown.clone()));
+        let message = AppMsg::Container(service, self.me, Box::new(self.shown.clone()));
+        self.args.ctx.names.cast(&name::app(&self.args.app), message);
+    }
+}
+
+/// Whether a container failed, and not only an actor.
+fn is_of_container(reason: &ExitReason) -> bool {
+    reason.downcast_ref::<ContainerExit>().is_some()
+}
+
+/// Owed to the actor that made a call: also a call that panics, or whose worker cannot be started, has an end.
+struct Answer(Option<(ActorRef<ContainerMsg>, Job)>);
+
+impl Answer {
+    fn give(mut self, result: Result<Option<String>, EngineError>) {
+        self.send(result);
+    }
+
+    fn send(&mut self, result: Result<Option<String>, EngineError>) {
+        if let Some((actor, job)) = self.0.take() {
+            // Where the container's actor is gone, its next incarnation looks for itself.
+            let _ = actor.cast(ContainerMsg::Done(job, result));
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.send(Err(EngineError::Broken {
+            subject: "the container".into(),
+            message: "a call to the engine ended without an answer".into(),
+        }));
     }
 }
 

@@ -247,6 +247,7 @@ async fn forget(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
 async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
     let plan = Plan::of(row, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
     let stacks = stacks(ctx)?;
+    ctx.places.set(&plan);
     let spec = stack::child_spec(ctx, &Arc::new(plan));
     let id = spec.id.clone();
     let started = match stacks.start_child(spec).await {
@@ -272,6 +273,7 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
     if let Err(error) = stacks.delete_child(id).await {
         tracing::warn!(%app, %error, "ended stack could not be deleted");
     }
+    ctx.places.forget(app);
     ctx.names.forget(&name::app(app));
     ctx.names.forget(&name::stack(app));
     ctx.names.forget(&name::containers(app));

@@ -7,6 +7,7 @@ use crate::{
     hub::HubMsg,
     journal::Inbox,
     names::{Names, name},
+    places::Places,
     store::Store,
     tree::Tree,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Ctx {
     pub(crate) engine: Arc<dyn Engine>,
     /// Calls that change containers.
     pub(crate) calls: Calls,
+    /// What containers the apps have.
+    pub(crate) places: Places,
     /// The supervision tree.
     pub(crate) tree: Tree,
     /// The read model; written by the hub only.
@@ -61,6 +64,7 @@ impl Ctx {
             names,
             engine,
             calls: Calls::default(),
+            places: Places::default(),
             tree: Tree::default(),
             board: Arc::new(Board::new(epoch)),
             inbox: Inbox::default(),

@@ -5,6 +5,7 @@
 //! `container` (one container's state machine).
 
 mod accounts;
+mod agree;
 mod app;
 mod board;
 mod calls;
@@ -20,6 +21,7 @@ mod names;
 mod node;
 mod observer;
 mod operation;
+mod places;
 mod private;
 mod service;
 mod stack;

@@ -74,6 +74,7 @@ pub(crate) fn new_view(plan: &Plan, command: &Command) -> OpView {
         started_at: now_ms(),
         ended_at: None,
         error: None,
+        residue: vec![],
     }
 }
 
@@ -175,6 +176,8 @@ pub(crate) enum Update {
     Detail(String, Option<f32>),
     /// The containers are asked for something else.
     Hold(Hold),
+    /// This stays on the machine.
+    Residue(Vec<String>),
 }
 
 /// Messages of an operation.
@@ -243,6 +246,7 @@ impl Actor for Operation {
             }
             OpMsg::Update(Update::Detail(text, progress)) => state.detail(text, progress),
             OpMsg::Update(Update::Hold(hold)) => state.hold = hold,
+            OpMsg::Update(Update::Residue(residue)) => state.view.residue = residue,
             OpMsg::Ended(result) => {
                 let (end_state, error) = match result {
                     Ok(()) => (OpState::Succeeded, None),

@@ -137,12 +137,16 @@ impl Told {
         let took = took.unwrap_or_default();
         let tone = if op.state == OpState::Succeeded { Tone::Good } else { Tone::Bad };
         let state = out.paint(tone, &word(&op.state));
-        let Some(error) = &op.error else { return out.line(&format!("{title}: {state}{took}")) };
-        out.line(&format!("{title}: {state}{took}: {} [{}]", error.message, error.code))?;
-        match &error.hint {
-            Some(hint) => out.line(&format!("  {hint}")),
-            None => Ok(()),
+        match &op.error {
+            None => out.line(&format!("{title}: {state}{took}"))?,
+            Some(error) => {
+                out.line(&format!("{title}: {state}{took}: {} [{}]", error.message, error.code))?;
+                if let Some(hint) = &error.hint {
+                    out.line(&format!("  {hint}"))?;
+                }
+            }
         }
+        op.residue.iter().try_for_each(|left| out.line(&format!("  left behind: {left}")))
     }
 }
 
@@ -196,6 +200,7 @@ mod tests {
             started_at: 1_000,
             ended_at: state.is_terminal().then_some(13_000),
             error: None,
+            residue: vec![],
         }
     }
 
@@ -215,6 +220,7 @@ mod tests {
             hint: Some("free it".into()),
             retryable: true,
         });
+        failed.residue = vec!["network demo_default".into()];
         told.tell(&failed, &mut out).unwrap();
         let expected = [
             "  images: running",
@@ -222,6 +228,7 @@ mod tests {
             "  start: failed",
             "install demo: failed in 12 s: port 80 is taken [port_in_use]",
             "  free it",
+            "  left behind: network demo_default",
         ];
         assert_eq!(shared.text().lines().collect::<Vec<_>>(), expected);
     }

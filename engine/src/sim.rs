@@ -139,6 +139,11 @@ impl Sim {
         self.world().failures.entry(call).or_default().push_back(error);
     }
 
+    /// Lets the next call of this method panic.
+    pub fn panic_next(&self, call: &'static str) {
+        self.world().panics.insert(call);
+    }
+
     /// Sets how long this method takes from now on.
     ///
     /// `cleanup` is how long after the end of a process the engine cleans up behind it: until then the container is

@@ -1,6 +1,6 @@
 //! Faults of containers and of the engine that come from outside, one by one, over the simulated engine.
 
-use apps::{ContainerSpec, LABEL_APP, LABEL_DIGEST, LABEL_NODE};
+use apps::{ContainerSpec, LABEL_DIGEST};
 use engine::{Engine, EngineError, EngineState};
 use protocol::{AppView, Confidence, ContainerPhase, OpState, Phase};
 use std::time::Duration;
@@ -94,33 +94,6 @@ async fn a_renamed_container_is_known_by_its_labels() {
     assert_eq!(calls(&t), ["start stolen"]);
     t.perform(shop::uninstall()).await;
     assert!(t.sim.states().is_empty(), "{:?}", t.sim.states());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_double_goes_when_two_lists_show_it_and_strangers_stay() {
-    let t = installed(SHOP).await;
-    let labels = t.sim.inspect("shop-db").await.unwrap().labels;
-    let stranger = |name: &str, labels: &[(&str, String)]| ContainerSpec {
-        name: name.into(),
-        image: "localhost/db:1".into(),
-        labels: labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
-        ..ContainerSpec::default()
-    };
-    let node = labels[LABEL_NODE].clone();
-    let of_no_app = [(LABEL_NODE, node), (LABEL_APP, "gone".to_owned())];
-    let of_another_node = [(LABEL_NODE, "other".to_owned()), (LABEL_APP, "shop".to_owned())];
-    t.sim.create(&ContainerSpec { labels, ..stranger("double", &[]) }).await.unwrap();
-    t.sim.create(&stranger("orphan", &of_no_app)).await.unwrap();
-    t.sim.create(&stranger("unlabelled", &[])).await.unwrap();
-    t.sim.create(&stranger("neighbour", &of_another_node)).await.unwrap();
-    t.sim.forget_calls();
-    sleep(Duration::from_secs(31)).await;
-    assert!(calls(&t).is_empty(), "one list is not enough: {:?}", calls(&t));
-    sleep(TWO_LISTS).await;
-    let mut removed = calls(&t);
-    removed.sort();
-    assert_eq!(removed, ["remove double", "remove orphan"]);
-    assert_eq!(t.app("shop").unwrap().phase, Phase::Running);
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,4 +373,16 @@ async fn what_cannot_be_done_is_tried_ever_more_rarely_and_says_why() {
     assert!(t.sim.count("remove", "shop-db") < 40, "{}", t.sim.count("remove", "shop-db"));
     let app = t.app("shop").unwrap();
     assert!(app.containers[0].reason.as_ref().unwrap().contains("busy"), "{app:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_counts_as_failed_and_is_made_again() {
+    for call in ["create", "start", "stop", "remove"] {
+        let t = SimNode::start(&[SHOP]).await;
+        t.sim.panic_next(call);
+        t.perform(shop::install()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        t.perform(shop::uninstall()).await;
+        assert!(t.sim.states().is_empty(), "{call}: {:?}", t.sim.states());
+    }
 }

@@ -164,7 +164,7 @@ async fn a_failed_install_says_why_and_is_undone() {
 #[tokio::test(start_paused = true)]
 async fn a_port_in_use_fails_the_install_before_anything_is_made() {
     let t = SimNode::start(&[&SHOP.replace("28080", "28081")]).await;
-    let _taken = std::net::TcpListener::bind("127.0.0.1:28081").unwrap();
+    let _taken = std::net::TcpListener::bind((tests::host(), 28081)).unwrap();
     let op = t.submit(shop::install()).await.unwrap();
     let view = t.ended(&op).await;
     assert_eq!(view.error.unwrap().code, "port_in_use");

@@ -4,4 +4,6 @@ mod faults;
 mod interface;
 mod life;
 mod recovery;
+mod strays;
 mod tidy;
+mod truth;

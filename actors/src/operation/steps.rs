@@ -7,13 +7,15 @@ use super::{
 };
 use crate::{
     app::AppMsg,
+    calls::GRACE,
     container::is_adoptable,
     control::ControlMsg,
     names::name,
+    places::in_order_of_removal,
     supply::{self, SupplyError},
 };
-use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
-use engine::{EngineError, ErrorClass};
+use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE, PortMapping, PortProtocol};
+use engine::{EngineError, ErrorClass, Summary};
 use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, Phase};
 use std::time::Duration;
 use tokio::{
@@ -210,7 +212,7 @@ async fn stop(p: &Progress) -> Result<(), OpError> {
 async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
     stop(p).await?;
     p.begin("remove");
-    remove(p).await?;
+    p.leave_behind(remove(p).await?);
     if purge {
         p.begin("purge");
         purge::run(p).await?;
@@ -220,7 +222,9 @@ async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
 }
 
 /// Waits until the containers are gone, and takes the networks away. Volumes, data and secrets stay.
-async fn remove(p: &Progress) -> Result<(), OpError> {
+///
+/// Returns what it could not take, in words.
+async fn remove(p: &Progress) -> Result<Vec<String>, OpError> {
     let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
     p.wait(graces + STOP_SLACK, |view| {
         match view.containers.iter().find(|c| c.phase != ContainerPhase::Absent) {
@@ -230,7 +234,17 @@ async fn remove(p: &Progress) -> Result<(), OpError> {
     })
     .await?;
     let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
-    let left = p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e))?;
+    let list = async || p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e));
+    // Nobody looks after these: doubles, and those of services that the manifest does not know.
+    let mut left = list().await?;
+    in_order_of_removal(&mut left);
+    for container in &left {
+        p.detail(format!("{} is being removed", container.name));
+        let grace = grace_of(p, container);
+        let gone = p.ctx.calls.dispose(&p.ctx.engine, &container.name, &container.id, grace).await;
+        gone.map_err(|e| engine_error(&e))?;
+    }
+    let left = if left.is_empty() { left } else { list().await? };
     if let Some(container) = left.first() {
         return Err(OpError {
             code: "left_behind".into(),
@@ -239,23 +253,41 @@ async fn remove(p: &Progress) -> Result<(), OpError> {
             retryable: true,
         });
     }
+    let mut residue = Vec::new();
     for network in &p.plan.rendered.networks {
-        p.ctx.engine.remove_network(network).await.map_err(|e| engine_error(&e))?;
+        match p.ctx.engine.remove_network(network).await {
+            Ok(()) => {}
+            // All of the app's own containers are gone: a stranger's is on it.
+            Err(EngineError::Conflict { .. }) => {
+                residue.push(format!("network {network}, which a container of another owner uses"));
+            }
+            Err(error) => return Err(engine_error(&error)),
+        }
     }
-    Ok(())
+    Ok(residue)
+}
+
+/// What a container that is left is given to end.
+fn grace_of(p: &Progress, container: &Summary) -> Duration {
+    let service = container.labels.get(LABEL_SERVICE);
+    let known =
+        p.plan.rendered.services.iter().find(|it| Some(it.service.as_str()) == service.map(String::as_str));
+    known.map_or(GRACE, |it| it.spec.stop_grace)
 }
 
 /// Undoes a failed install. Volumes and secrets may be older than it: they stay, a new install finds them.
 async fn roll_back(p: &Progress) -> Result<(), OpError> {
     p.set_desired(Desired::Absent).await?;
     p.hold(Hold::None);
-    remove(p).await?;
+    p.leave_behind(remove(p).await?);
     p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
 }
 
 /// Whether all containers are as they should be.
 fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
-    if let Some(given_up) = view.containers.iter().find(|c| c.phase == ContainerPhase::Parked) {
+    // Those of its group wait for it.
+    let is_culprit = |c: &&ContainerView| c.phase == ContainerPhase::Parked && c.wait.is_empty();
+    if let Some(given_up) = view.containers.iter().find(is_culprit) {
         let last = given_up.reason.clone().unwrap_or_else(|| "it keeps failing".into());
         return Verdict::Failed(OpError {
             code: "crash_looping".into(),

@@ -76,6 +76,11 @@ impl Sim {
             world.calls.push(Call { call, name: name.clone() });
             name
         };
+        let panics = self.world().panics.remove(call);
+        #[expect(clippy::panic, reason = "it is what was asked for")]
+        if panics {
+            panic!("the simulated engine panics at {call} of {name}, as it was told to");
+        }
         let hangs = self.world().hanging_for.iter().any(|(it, of)| *it == call && name.starts_with(of));
         if hangs {
             std::future::pending::<()>().await;

@@ -24,6 +24,16 @@ oom: boolean,
  */
 at: number, };
 
+export type RestartView = { 
+/**
+ * What led to it, nearest first, for instance `api exited with code 137`; where no other is named, it failed itself.
+ */
+cause: Array<string>, 
+/**
+ * When it was seen.
+ */
+at: number, };
+
 export type WaitView = { 
 /**
  * What is waited for, for instance `cache` or `bitcoin/synced`.
@@ -76,9 +86,13 @@ since: number,
  */
 started_at: number | null, 
 /**
- * How often the supervisor restarted it since the node started.
+ * How often it was restarted since the node started, for its own failure or a sibling's.
  */
 restarts: number, 
+/**
+ * Why it was restarted last.
+ */
+last_restart: RestartView | null, 
 /**
  * How it ended last.
  */
@@ -262,7 +276,11 @@ ended_at: number | null,
 /**
  * Why it failed.
  */
-error: OpError | null, };
+error: OpError | null, 
+/**
+ * What it could not take with it and left on the machine, in words.
+ */
+residue: Array<string>, };
 
 export type TreeKind = "supervisor" | "worker";
 
