@@ -17,6 +17,7 @@ mod counters;
 mod ctx;
 mod hub;
 mod journal;
+mod meter;
 mod names;
 mod node;
 mod observer;

@@ -10,7 +10,8 @@
 //! │  └─ observer  permanent
 //! ├─ catalog      permanent
 //! ├─ stacks       one_for_one, one stack per app
-//! └─ control      permanent
+//! ├─ control      permanent
+//! └─ meter        permanent
 //! ```
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     ctx::{Ctx, Dirs},
     hub::{Hub, HubMsg},
     journal::Journal,
+    meter::Meter,
     names::name,
     observer::Observer,
     operation::purge,
@@ -138,6 +140,11 @@ impl NodeHandle {
             let ctx = control_ctx.clone();
             async move { start.spawn(Control, ctx).await }
         });
+        let (id, meter_ctx) = worker(name::METER);
+        let meter = ChildSpec::worker(id, move |start| {
+            let ctx = meter_ctx.clone();
+            async move { start.spawn(Meter, ctx).await }
+        });
         let root_flags = flags(Strategy::OneForOne);
         let stacks_flags = flags(Strategy::OneForOne);
         let stacks = stack::named(&ctx, STACKS, Supervisor::child_spec(STACKS, stacks_flags, vec![]));
@@ -149,6 +156,7 @@ impl NodeHandle {
             patient(catalog),
             patient(stacks),
             patient(control),
+            patient(meter),
         ];
         let root =
             Supervisor::start_link("node", root_flags, children, None, Some(stack::sink(&ctx))).await?;

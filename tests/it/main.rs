@@ -7,3 +7,4 @@ mod recovery;
 mod strays;
 mod tidy;
 mod truth;
+mod usage;

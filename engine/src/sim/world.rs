@@ -30,7 +30,7 @@ impl fmt::Debug for ExecHook {
 
 #[derive(Debug)]
 pub(super) struct World {
-    begin: Instant,
+    pub(super) begin: Instant,
     next: u64,
     pub(super) containers: BTreeMap<String, Container>,
     pub(super) processes: BTreeMap<ProcessRefKey, watch::Sender<bool>>,

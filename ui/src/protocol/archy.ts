@@ -492,7 +492,7 @@ app: AppId,
  */
 measured_at: number, 
 /**
- * Its containers in start order; those that do not run are left out.
+ * Its containers by name; those that do not run are left out.
  */
 usage: Array<ContainerMetrics>, };
 
