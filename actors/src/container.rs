@@ -21,7 +21,7 @@ use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService}
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
 use look::{Known, Sight};
-use machine::{Effect, Job, Machine, Part};
+use machine::{Effect, Job, Listed, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::{sync::Arc, time::Duration};
@@ -92,6 +92,8 @@ pub(crate) enum ContainerMsg {
     Done(Job, Result<Option<String>, EngineError>),
     /// Cast, own: the call of this number should have ended by now.
     Slow(u64),
+    /// Cast, own: some process could not be watched.
+    Unwatched,
     /// Cast, own: one of the watched processes ended.
     Died(ProcessRef),
     /// Cast, own: a probe of this process ended.
@@ -123,6 +125,8 @@ pub(crate) struct ContainerState {
     prober: Option<ActorCell>,
     /// The watched processes, and who watches them.
     watch: (Vec<ProcessRef>, Option<ActorCell>),
+    /// Some could not be watched: that is tried again at the next list.
+    unwatched: bool,
     /// Calls made so far, and whether the last one is in flight.
     calls: (u64, bool),
     /// Containers that pose as this one, as of the lists.
@@ -156,13 +160,14 @@ impl Actor for Container {
             }
             _ => None,
         };
-        let machine = Machine::new(args.service.restart, because.is_some());
+        let machine = Machine::new(because.is_some());
         Ok(ContainerState {
             machine,
             health: Health::None,
             failures: 0,
             prober: None,
             watch: (Vec::new(), None),
+            unwatched: false,
             calls: (0, false),
             doubles: Agreement::default(),
             because,
@@ -218,6 +223,10 @@ impl Actor for Container {
                 if state.calls == (call, true) {
                     state.machine.slow("the engine takes longer than usual".into());
                 }
+                Effect::None
+            }
+            ContainerMsg::Unwatched => {
+                state.unwatched = true;
                 Effect::None
             }
             ContainerMsg::Died(process) => {
@@ -326,9 +335,7 @@ impl ContainerState {
         if self.watch.0 == processes {
             return Ok(());
         }
-        if let Some(watcher) = self.watch.1.take() {
-            watcher.kill();
-        }
+        self.unwatch();
         self.watch.0.clone_from(&processes);
         if processes.is_empty() {
             return Ok(());
@@ -346,8 +353,11 @@ impl ContainerState {
                         let _ = me.cast(ContainerMsg::Died(process));
                         return;
                     }
-                    // Events and the relist tell of the death instead.
-                    Err(error) => tracing::warn!(pid = process.pid, %error, "process cannot be watched"),
+                    // Events and lists tell of the death meanwhile.
+                    Err(error) => {
+                        tracing::warn!(pid = process.pid, %error, "process cannot be watched");
+                        let _ = me.cast(ContainerMsg::Unwatched);
+                    }
                 }
             }
             if !exits.is_empty() {
@@ -356,6 +366,13 @@ impl ContainerState {
         });
         self.watch.1 = Some(watcher.await?);
         Ok(())
+    }
+
+    fn unwatch(&mut self) {
+        self.watch.0.clear();
+        if let Some(watcher) = self.watch.1.take() {
+            watcher.kill();
+        }
     }
 
     /// Probes a container that runs anew.
@@ -395,11 +412,16 @@ impl ContainerState {
                 |it: &&Summary| known.as_ref().map_or_else(|| it.name == spec.name, |known| it.id == *known);
             let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
             let found = all.iter().copied().find(|it| mine(it));
-            self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
+            let listed =
+                found.map(|it| Listed { id: it.id.as_str(), runs: runs(it.state), process: it.process });
+            self.machine.listed(part, listed);
             // Which of several is the one is decided by a look, not by a list.
             if let (Some(found), Some(_)) = (found, known) {
                 doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
             }
+        }
+        if std::mem::take(&mut self.unwatched) {
+            self.unwatch();
         }
         let agreed = self.doubles.seen(Instant::now(), doubles);
         if agreed.is_empty() {
@@ -446,9 +468,10 @@ impl ContainerState {
             self.health = Health::None;
         }
         let phase = self.machine.phase();
+        let health = if self.machine.is_cut_off() { Health::Unhealthy } else { self.health };
         let status = Status {
             phase,
-            health: self.health,
+            health,
             id: self
                 .machine
                 .id(Part::Container)
@@ -523,7 +546,7 @@ impl Work {
                 }
                 return engine.create(&spec).await.map(Some);
             }
-            Self::Start(container) => ctx.calls.in_turn(ctx, engine.start(&container)).await?,
+            Self::Start(container) => ctx.calls.in_turn(engine.start(&container)).await?,
             Self::Stop(container, grace) => engine.stop(&container, grace).await?,
             Self::Unpause(container) => engine.unpause(&container).await?,
             Self::Remove(container) => engine.remove(&container, true).await?,

@@ -2,7 +2,7 @@
 
 use apps::{ContainerSpec, LABEL_DIGEST};
 use engine::{Engine, EngineError, EngineState};
-use protocol::{AppView, Confidence, ContainerPhase, OpState, Phase};
+use protocol::{AppView, Confidence, ContainerPhase, Health, OpState, Phase};
 use std::time::Duration;
 use tests::{SHOP, SimNode, phase_of, shop};
 use tokio::time::{Instant, advance, sleep};
@@ -291,7 +291,13 @@ async fn a_stop_is_not_over_while_a_container_without_its_network_runs() {
     let t = installed(ONE).await;
     t.sim.delay("inspect", Duration::from_secs(5));
     t.sim.crash("shop-web_net", 137);
-    t.wait_app("shop", |app| phase_of(app, "web") == ContainerPhase::Exited).await;
+    // It runs, and nobody reaches it.
+    let app = t.wait_app("shop", |app| app.phase == Phase::Unhealthy).await;
+    assert_eq!(
+        (phase_of(&app, "web"), app.containers[0].health),
+        (ContainerPhase::Running, Health::Unhealthy)
+    );
+    assert!(app.reason.as_ref().unwrap().contains("its network is gone"), "{:?}", app.reason);
     t.perform(shop::stop()).await;
     assert_eq!(t.sim.states()["shop-web"], EngineState::Exited);
 }
@@ -384,5 +390,25 @@ async fn a_call_that_panics_counts_as_failed_and_is_made_again() {
         t.wait_phase("shop", Phase::Running).await;
         t.perform(shop::uninstall()).await;
         assert!(t.sim.states().is_empty(), "{call}: {:?}", t.sim.states());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_could_not_be_watched_is_missed_by_the_next_list_and_watched_from_then_on() {
+    let error = || EngineError::Broken { subject: "process 1".into(), message: "too many open files".into() };
+    for failures in [2, 1000] {
+        let t = SimNode::start(&[SHOP]).await;
+        for _ in 0..failures {
+            t.sim.fail_next("exit_of", error());
+        }
+        t.perform(shop::install()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        sleep(TWO_LISTS).await;
+        let begin = Instant::now();
+        // Nobody tells of it: neither the engine nor, in the second round, the kernel.
+        t.sim.zombie("shop-db");
+        recovered(&t, [1, 0]).await;
+        let bound = Duration::from_secs(if failures == 1000 { 35 } else { 1 });
+        assert!(begin.elapsed() < bound, "{failures}: {:?}", begin.elapsed());
     }
 }

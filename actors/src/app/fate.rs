@@ -19,7 +19,9 @@ impl AppState {
             return;
         }
         self.voices.insert(service.clone(), (actor, true));
-        self.observed_at = now_ms();
+        if self.engine_ok {
+            self.observed_at = now_ms();
+        }
         self.backoff.remove(&service);
         self.parked.remove(&service);
         self.held.remove(&service);

@@ -1,11 +1,10 @@
 //! What happens to a service: deaths, hints, lists, and the ends of calls.
 
-use super::{Effect, Job, Machine, Part, Seen, Want};
+use super::{Effect, Job, Listed, Machine, Part, Seen, Want};
 use crate::container::{
     exit::ContainerExit,
-    look::{Lag, Look, Sight, Up},
+    look::{Lag, Look, Sight},
 };
-use apps::manifest::RestartPolicy;
 use engine::{EngineError, ErrorClass, ProcessRef};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,6 +45,7 @@ impl Machine {
             if up.process == dead || up.monitor == Some(dead))
         {
             self.net = Some(Seen::Unknown);
+            self.net_gone = true;
         }
     }
 
@@ -54,8 +54,8 @@ impl Machine {
         self.recheck = true;
     }
 
-    /// A list of all containers has this part as running or not.
-    pub(crate) fn listed(&mut self, part: Part, found: Option<(&str, bool)>) {
+    /// A list of all containers has this part like this.
+    pub(crate) fn listed(&mut self, part: Part, found: Option<Listed<'_>>) {
         let seen = match part {
             Part::Container => &self.seen,
             Part::Anchor => match &self.net {
@@ -65,8 +65,8 @@ impl Machine {
         };
         let agrees = match (seen, found) {
             (Seen::Unknown, _) | (Seen::Absent, None) => true,
-            (Seen::Up(Up { id, .. }), Some((listed, running))) => id == listed && running,
-            (Seen::Down { id, .. }, Some((listed, running))) => id == listed && !running,
+            (Seen::Up(up), Some(it)) => up.id == it.id && it.runs && it.process == Some(up.process),
+            (Seen::Down { id, .. }, Some(it)) => id == it.id && !it.runs,
             (Seen::Absent | Seen::Zombie { .. }, Some(_)) | (_, None) => false,
         };
         self.recheck |= !agrees && self.job.is_none();
@@ -103,6 +103,7 @@ impl Machine {
         }
         let foreign = container == Look::Foreign || anchor == Some(Look::Foreign);
         self.net = anchor.map(|anchor| seen(&anchor));
+        self.net_gone = false;
         let (before, wanted) =
             (std::mem::replace(&mut self.seen, seen(&container)), matches!(self.want, Want::Run { .. }));
         self.last_id = self.seen.id().map(str::to_owned);
@@ -112,10 +113,6 @@ impl Machine {
         match container {
             Look::Absent if wanted && self.ran => self.fail(ContainerExit::Vanished),
             Look::Down { code, oom, .. } if wanted && self.ran => {
-                if self.stays_down(code) {
-                    (self.finished, self.ran, self.gone) = (true, false, false);
-                    return Effect::None;
-                }
                 self.fail(if oom { ContainerExit::OutOfMemory } else { ContainerExit::Exited { code } })
             }
             Look::Up(up) => {
@@ -226,18 +223,12 @@ impl Machine {
         Effect::None
     }
 
-    fn stays_down(&self, code: i32) -> bool {
-        match self.policy {
-            RestartPolicy::Always | RestartPolicy::UnlessStopped => false,
-            RestartPolicy::OnFailure => code == 0,
-            RestartPolicy::No => true,
-        }
-    }
-
-    /// The end: what is shown last is that the container is down, not what would be done next.
+    /// The end: what is shown last is that the container is down, or cut off, not what would be done next.
     fn fail(&mut self, exit: ContainerExit) -> Effect {
-        self.seen = Seen::Unknown;
-        self.gone = true;
+        if exit != ContainerExit::NetworkLost {
+            self.seen = Seen::Unknown;
+            self.gone = true;
+        }
         Effect::Fail(exit)
     }
 
