@@ -98,11 +98,74 @@ async fn a_renamed_container_is_known_by_its_labels() {
 
 #[tokio::test(start_paused = true)]
 async fn damaged_storage_is_repaired_once_and_then_given_up() {
-    let t = installed(SHOP).await;
-    t.sim.damage("shop-db");
-    t.sim.crash("shop-db", 1);
-    recovered(&t, [1, 0]).await;
-    assert_eq!(calls(&t), ["remove shop-db", "create shop-db", "start shop-db"]);
+    for damaged in ["shop-db", "shop-db_net"] {
+        let t = installed(SHOP).await;
+        t.sim.damage(damaged);
+        t.sim.crash(damaged, 1);
+        t.wait_app("shop", |app| app.phase == Phase::Running && app.restarts > 0).await;
+        assert_eq!(
+            (t.sim.count("remove", damaged), t.sim.count("create", damaged)),
+            (1, 1),
+            "{:?}",
+            calls(&t)
+        );
+        t.sim.forget_calls();
+        // Whatever is made is damaged again: no second repair, now or at any later attempt.
+        t.sim.damage_new(damaged, true);
+        t.sim.damage(damaged);
+        t.sim.crash(damaged, 1);
+        t.wait_phase("shop", Phase::CrashLooping).await;
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(
+            (t.sim.count("remove", damaged), t.sim.count("create", damaged)),
+            (1, 1),
+            "{:?}",
+            calls(&t)
+        );
+        let app = t.wait_phase("shop", Phase::CrashLooping).await;
+        assert!(app.reason.as_ref().unwrap().contains("damaged"), "{:?}", app.reason);
+        // Somebody mends the storage and asks for it.
+        t.sim.damage_new(damaged, false);
+        t.perform(shop::start()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        assert_eq!(t.sim.count("remove", damaged), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_at_a_port_that_is_taken_grow_apart_and_are_counted() {
+    let t = installed(&SHOP.replace("intensity: 3", "intensity: 5")).await;
+    t.perform(shop::stop()).await;
+    t.sim.forget_calls();
+    t.sim.occupy_port(apps::PortProtocol::Tcp, 28080, true);
+    let begin = Instant::now();
+    let op = t.submit(shop::start()).await.unwrap();
+    let attempts = std::sync::Mutex::new(Vec::new());
+    let end = t
+        .wait_app("shop", |app| {
+            let mut attempts = attempts.lock().unwrap();
+            let made = t.sim.count("start", "shop-web_net");
+            while attempts.len() < made {
+                attempts.push(begin.elapsed().as_secs());
+            }
+            app.phase == Phase::CrashLooping || phase_of(app, "web") == ContainerPhase::Parked
+        })
+        .await;
+    let attempts = attempts.lock().unwrap().clone();
+    assert_eq!(restarts(&end), [0, 5], "every attempt is counted");
+    // At once, then after 1, 2, 4 and, that being the most, 4 s.
+    assert_eq!(attempts.len(), 6, "{attempts:?}");
+    let gaps: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.windows(2).all(|pair| pair[0] <= pair[1]) && gaps[4] >= 4, "{attempts:?}");
+    let error = t.ended(&op).await.error.unwrap();
+    assert!(error.message.contains("28080"), "{error:?}");
+    // From then on one round of attempts in five minutes, until the port is free.
+    t.sim.forget_calls();
+    sleep(Duration::from_secs(3600)).await;
+    let made = t.sim.count("start", "shop-web_net");
+    assert!((11..=6 * 12).contains(&made), "{made}");
+    t.sim.occupy_port(apps::PortProtocol::Tcp, 28080, false);
+    t.wait_phase("shop", Phase::Running).await;
 }
 
 #[tokio::test(start_paused = true)]

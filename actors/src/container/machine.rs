@@ -18,7 +18,9 @@
 //!
 //! Where nothing is wanted yet, nothing but looking is done. One call is in flight at a time.
 //! A container that was up, is wanted and is not up any more ends the machine with a [`ContainerExit`]: the supervisor
-//! decides what follows. What destroys needs two looks that agree on the same container.
+//! decides what follows. One that was made anew because its files were damaged, and is found damaged again before it
+//! ran, ends it at once: a second repair is somebody's to ask for.
+//!  What destroys needs two looks that agree on the same container.
 
 mod event;
 mod show;
@@ -132,6 +134,8 @@ pub(crate) struct Machine {
     net_gone: bool,
     /// A sibling's container failed: restart this one.
     bounce: bool,
+    /// It was made anew because its files were damaged, and has not run since: once is enough.
+    repaired: bool,
     /// Looks in a row that found the engine behind at a container, by its id.
     lag: BTreeMap<String, u32>,
     /// Failed looks in a row.
@@ -146,8 +150,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A new incarnation knows nothing. `bounce`: a sibling's container failed.
-    pub(crate) fn new(bounce: bool) -> Self {
+    /// A new incarnation knows nothing. `bounce`: a sibling's container failed; `repaired`: damaged storage was this
+    /// container's own last failure.
+    pub(crate) fn new(bounce: bool, repaired: bool) -> Self {
         Self {
             want: Want::Nothing,
             seen: Seen::Unknown,
@@ -158,6 +163,7 @@ impl Machine {
             gone: false,
             net_gone: false,
             bounce,
+            repaired,
             lag: BTreeMap::new(),
             blind: 0,
             refused: (0, None),

@@ -146,6 +146,10 @@ impl Engine for Sim {
         self.change("start", "container", container, PATIENT).await?;
         let mut world = self.world();
         let name = world.find(container)?;
+        if world.containers[&name].damaged {
+            let subject = format!("container {container}");
+            return Err(EngineError::Damaged { subject, message: "mounting its layers".to_owned() });
+        }
         world.start(&name)
     }
 

@@ -110,6 +110,10 @@ impl Machine {
         if foreign && wanted {
             return self.fail(ContainerExit::Foreign);
         }
+        let damaged = |seen: &Seen| matches!(seen, Seen::Zombie { damaged: true, .. });
+        if wanted && self.repaired && (damaged(&self.seen) || self.net.as_ref().is_some_and(damaged)) {
+            return self.fail(ContainerExit::Damaged);
+        }
         match container {
             Look::Absent if wanted && self.ran => self.fail(ContainerExit::Vanished),
             Look::Down { code, oom, .. } if wanted && self.ran => {
@@ -123,6 +127,7 @@ impl Machine {
                     return if fell { self.fail(ContainerExit::NetworkLost) } else { Effect::None };
                 }
                 self.ran = wanted;
+                self.repaired = false;
                 if up.paused {
                     self.trouble = Some("paused from outside".into());
                 } else if up.monitor.is_none() {
@@ -200,16 +205,23 @@ impl Machine {
                     self.last_id = None;
                     self.gone = false;
                     self.ran = false;
-                    if let (Seen::Zombie { damaged, .. }, Want::Run { .. }) = (before, self.want) {
-                        return self.fail(if damaged {
-                            ContainerExit::Damaged
-                        } else {
-                            ContainerExit::Zombie
-                        });
+                }
+                match (before, self.want) {
+                    (Seen::Zombie { damaged: true, .. }, Want::Run { .. }) => {
+                        return self.fail(ContainerExit::Damaged);
                     }
+                    (Seen::Zombie { .. }, Want::Run { .. }) if part == Part::Container => {
+                        return self.fail(ContainerExit::Zombie);
+                    }
+                    _ => {}
                 }
             }
             (_, Ok(_)) | (Job::Start(_) | Job::Stop(_) | Job::Unpause, Err(EngineError::NotFound { .. })) => {
+            }
+            (Job::Start(_), Err(EngineError::Damaged { .. })) => {
+                if self.repaired {
+                    return self.fail(ContainerExit::Damaged);
+                }
             }
             (Job::Create(_) | Job::Start(_), Err(error)) if error.class() != ErrorClass::Transient => {
                 return self.fail(ContainerExit::from(error));

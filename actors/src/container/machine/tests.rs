@@ -50,7 +50,7 @@ fn away() -> EngineError {
 
 /// A machine that wants its container up and has seen it so.
 fn running() -> Machine {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     assert_eq!(m.next_job(), Some(Job::Look));
     assert_eq!(m.looked(up(7)), Effect::Probe);
@@ -60,7 +60,7 @@ fn running() -> Machine {
 
 #[test]
 fn it_creates_and_starts_what_is_wanted_and_absent() {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(Want::Run { clear: false });
     assert_eq!(m.next_job(), Some(Job::Look));
     assert_eq!(m.next_job(), None, "one call is in flight at a time");
@@ -78,7 +78,7 @@ fn it_creates_and_starts_what_is_wanted_and_absent() {
 #[test]
 fn nothing_is_done_before_the_app_says_what_it_wants() {
     for look in [up(7), down(1), alone(Look::Absent)] {
-        let mut m = Machine::new(true);
+        let mut m = Machine::new(true, false);
         assert_eq!(m.next_job(), Some(Job::Look));
         m.looked(look);
         assert_eq!(m.next_job(), None);
@@ -176,7 +176,7 @@ fn removal_stops_first_and_is_confirmed_by_a_look() {
 
 #[test]
 fn a_siblings_failure_restarts_a_running_container_once() {
-    let mut m = Machine::new(true);
+    let mut m = Machine::new(true, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(up(7));
@@ -207,7 +207,7 @@ fn an_engine_that_is_away_changes_nothing_and_is_asked_again() {
 
 #[test]
 fn a_start_that_may_have_landed_is_looked_at_and_one_that_was_refused_fails() {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(down(0));
@@ -228,7 +228,7 @@ fn a_start_that_may_have_landed_is_looked_at_and_one_that_was_refused_fails() {
 #[test]
 fn a_container_that_is_not_ours_is_never_touched() {
     for want in [CLEAR, Want::Stop, Want::Remove, Want::GiveBack, Want::Nothing] {
-        let mut m = Machine::new(false);
+        let mut m = Machine::new(false, false);
         m.want(want);
         m.next_job();
         let effect = m.looked(alone(Look::Foreign));
@@ -334,7 +334,7 @@ fn every_state_of_a_service_is_brought_to_what_is_wanted() {
         (&up, &net_down, Want::Nothing, &[]),
     ];
     for (container, anchor, want, jobs) in cases {
-        let mut m = Machine::new(false);
+        let mut m = Machine::new(false, false);
         m.want(*want);
         assert_eq!(
             settle(&mut m, (*container).clone(), (*anchor).clone()),
@@ -346,7 +346,7 @@ fn every_state_of_a_service_is_brought_to_what_is_wanted() {
 
 #[test]
 fn a_stop_is_not_over_while_the_anchor_holds_the_ports() {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(Want::Stop);
     m.next_job();
     m.looked(both(is_down("c", 0), is_up("a", 8)));
@@ -360,7 +360,7 @@ fn a_stop_is_not_over_while_the_anchor_holds_the_ports() {
 
 #[test]
 fn an_anchor_that_ends_fails_the_container_once() {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     settle(&mut m, is_up("c", 7), is_up("a", 8));
     assert!(!m.is_cut_off());
@@ -370,7 +370,7 @@ fn an_anchor_that_ends_fails_the_container_once() {
     let lost = m.looked(both(is_up("c", 7), is_down("a", 137)));
     assert_eq!(lost, Effect::Fail(ContainerExit::NetworkLost));
     assert_eq!((m.phase(), m.is_cut_off()), (ContainerPhase::Running, true), "it runs, nobody reaches it");
-    let mut next = Machine::new(false);
+    let mut next = Machine::new(false, false);
     next.want(CLEAR);
     let jobs = settle(&mut next, is_up("c", 7), is_down("a", 137));
     assert_eq!(jobs, [Job::Stop(CONTAINER), Job::Start(ANCHOR), Job::Start(CONTAINER)]);
@@ -408,7 +408,7 @@ fn nothing_is_destroyed_on_one_look() {
 
 #[test]
 fn a_container_and_its_anchor_that_both_died_unseen_are_both_held_for_dead() {
-    let mut m = Machine::new(false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(both(is_up("c", 7), is_up("a", 8)));
