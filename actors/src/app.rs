@@ -149,6 +149,7 @@ impl Actor for App {
         let statuses =
             plan.rendered.services.iter().map(|s| (s.service.clone(), Status::unknown())).collect();
         ctx.names.register(name::app(&plan.id), myself.get_cell());
+        let (engine_ok, reached_at) = ctx.reach.get();
         Ok(AppState {
             desired,
             installed,
@@ -162,8 +163,8 @@ impl Actor for App {
             last_op: None,
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
-            engine_ok: true,
-            observed_at: now_ms(),
+            engine_ok,
+            observed_at: reached_at.unwrap_or_else(now_ms),
             shown: None,
             forgotten: false,
             ctx,
@@ -228,6 +229,7 @@ impl Actor for App {
             }
             AppMsg::Forgotten(reply) => {
                 state.forgotten = true;
+                state.ctx.coming.set(&state.ctx, &state.plan.id, 0);
                 state.ctx.publish(Row::App(Box::new(not_installed(&state.plan.manifest))));
                 let _ = reply.send(());
             }
@@ -249,6 +251,7 @@ impl AppState {
             return;
         }
         let view = self.view();
+        self.ctx.coming.set(&self.ctx, &self.plan.id, self.coming(&view));
         if self.shown.as_ref() != Some(&view) {
             if let Some(old) = self.shown.as_ref().filter(|old| old.phase != view.phase) {
                 let (from, to) = (old.phase, view.phase);

@@ -3,18 +3,14 @@
 //! A call outlives the actor that made it: the engine may carry it out late, and whoever looks next must not look
 //! before that is known.
 
-use crate::{clock::now_ms, ctx::Ctx, worker};
+use crate::worker;
 use engine::{Engine, EngineError, EngineState};
 use futures_util::future::BoxFuture;
-use protocol::{NodeView, Row};
 use ractor::SpawnErr;
 use std::{
     collections::BTreeMap,
     future::poll_fn,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
@@ -23,8 +19,6 @@ use tokio::{
     time::timeout,
 };
 
-/// Key of the row that counts the starts down.
-pub(crate) const STARTS: &str = "starts";
 /// A start that takes longer than this lets the next one begin.
 const TURN: Duration = Duration::from_secs(5);
 /// What a container is given to end where no manifest says it; compose's value.
@@ -37,8 +31,6 @@ const SIDE_BY_SIDE: (usize, usize) = (4, 8);
 pub(crate) struct Calls {
     running: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
     turns: Arc<Semaphore>,
-    /// Starts that are going on or wait for their turn.
-    starts: Arc<AtomicUsize>,
 }
 
 impl Default for Calls {
@@ -47,7 +39,6 @@ impl Default for Calls {
         Self {
             running: Arc::default(),
             turns: Arc::new(Semaphore::new(SIDE_BY_SIDE.1.max(SIDE_BY_SIDE.0 * processors))),
-            starts: Arc::default(),
         }
     }
 }
@@ -108,30 +99,17 @@ impl Calls {
     }
 
     /// Waits for this container's turn to be started and starts it.
-    pub(crate) async fn in_turn<T>(&self, ctx: &Ctx, start: impl Future<Output = T>) -> T {
-        let going = Going::begin(ctx, &self.starts);
+    pub(crate) async fn in_turn<T>(&self, start: impl Future<Output = T>) -> T {
         // The semaphore is never closed.
         let turn = self.turns.acquire().await;
         let mut start = std::pin::pin!(start);
-        let started = match timeout(TURN, &mut start).await {
+        match timeout(TURN, &mut start).await {
             Ok(started) => started,
             Err(_) => {
                 drop(turn);
                 start.await
             }
-        };
-        drop(going);
-        started
-    }
-
-    /// The row that counts the starts down.
-    pub(crate) fn row(&self) -> NodeView {
-        let detail = match self.starts.load(Ordering::Relaxed) {
-            0 => "nothing waits to be started".to_owned(),
-            1 => "1 container is being started".to_owned(),
-            left => format!("{left} containers are being started"),
-        };
-        NodeView { key: STARTS.into(), ok: true, detail, last_ok: Some(now_ms()) }
+        }
     }
 }
 
@@ -169,24 +147,6 @@ impl Place {
             Self::Front(guard) => guard,
             Self::Behind(turn) => turn.await,
         }
-    }
-}
-
-/// Counts a start as long as it lives.
-struct Going<'a>(&'a Ctx, &'a AtomicUsize);
-
-impl<'a> Going<'a> {
-    fn begin(ctx: &'a Ctx, starts: &'a AtomicUsize) -> Self {
-        starts.fetch_add(1, Ordering::Relaxed);
-        ctx.publish(Row::Node(Box::new(ctx.calls.row())));
-        Self(ctx, starts)
-    }
-}
-
-impl Drop for Going<'_> {
-    fn drop(&mut self) {
-        self.1.fetch_sub(1, Ordering::Relaxed);
-        self.0.publish(Row::Node(Box::new(self.0.calls.row())));
     }
 }
 

@@ -7,25 +7,28 @@
 //! Invariants: one call to the engine is in flight at a time, also across incarnations; the actor's own failure touches
 //! no container; a container that dies while it is wanted ends the actor with a [`ContainerExit`].
 
+mod call;
 mod exit;
 mod look;
 mod machine;
 mod probe;
+mod status;
 
 pub use exit::ContainerExit;
 pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
+pub(crate) use status::Status;
 
-use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
+use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, stack, worker};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
-use look::{Known, Sight};
-use machine::{Effect, Job, Machine, Part};
+use look::Sight;
+use machine::{Effect, Job, Listed, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::{sync::Arc, time::Duration};
-use supervisor::{ExitReason, StartCause};
+use supervisor::StartCause;
 use tokio::time::Instant;
 use ulid::Ulid;
 
@@ -33,48 +36,6 @@ use ulid::Ulid;
 const SLOW: Duration = Duration::from_secs(30);
 /// What a stop may take beyond its grace before it is shown as slow.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
-
-/// What the app needs to know of its container.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Status {
-    /// Phase.
-    pub(crate) phase: ContainerPhase,
-    /// Readiness.
-    pub(crate) health: Health,
-    /// The engine's id.
-    pub(crate) id: Option<String>,
-    /// When the running process was started.
-    pub(crate) started_at: Option<u64>,
-    /// What is wrong, in words.
-    pub(crate) trouble: Option<String>,
-    /// Since when it is in this phase.
-    pub(crate) since: u64,
-    /// What the app wants, once nothing is left to be done for it.
-    pub(crate) settled: Option<Want>,
-    /// The app's last order that it has heard of.
-    pub(crate) order: Option<Ulid>,
-}
-
-impl Status {
-    /// Of a container that nobody has looked at.
-    pub(crate) fn unknown() -> Self {
-        Self {
-            phase: ContainerPhase::Unknown,
-            health: Health::None,
-            id: None,
-            started_at: None,
-            trouble: None,
-            since: now_ms(),
-            settled: None,
-            order: None,
-        }
-    }
-
-    /// Whether it is down because it should be by this order, and its anchor with it.
-    pub(crate) fn is_at_rest(&self, order: Option<Ulid>) -> bool {
-        self.order == order && matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
-    }
-}
 
 /// Messages of a container.
 pub(crate) enum ContainerMsg {
@@ -92,6 +53,8 @@ pub(crate) enum ContainerMsg {
     Done(Job, Result<Option<String>, EngineError>),
     /// Cast, own: the call of this number should have ended by now.
     Slow(u64),
+    /// Cast, own: some process could not be watched.
+    Unwatched,
     /// Cast, own: one of the watched processes ended.
     Died(ProcessRef),
     /// Cast, own: a probe of this process ended.
@@ -123,6 +86,8 @@ pub(crate) struct ContainerState {
     prober: Option<ActorCell>,
     /// The watched processes, and who watches them.
     watch: (Vec<ProcessRef>, Option<ActorCell>),
+    /// Some could not be watched: that is tried again at the next list.
+    unwatched: bool,
     /// Calls made so far, and whether the last one is in flight.
     calls: (u64, bool),
     /// Containers that pose as this one, as of the lists.
@@ -156,13 +121,21 @@ impl Actor for Container {
             }
             _ => None,
         };
-        let machine = Machine::new(args.service.restart, because.is_some());
+        let own = match &args.cause {
+            StartCause::OwnFailure { reason } => reason.downcast_ref(),
+            _ => None,
+        };
+        let path = stack::container_path(&args.app, &args.service.service);
+        let asked_for = args.ctx.tree.was_asked_for(&path);
+        let repaired = own == Some(&ContainerExit::Damaged) && !asked_for;
+        let machine = Machine::new(because.is_some(), repaired);
         Ok(ContainerState {
             machine,
             health: Health::None,
             failures: 0,
             prober: None,
             watch: (Vec::new(), None),
+            unwatched: false,
             calls: (0, false),
             doubles: Agreement::default(),
             because,
@@ -220,6 +193,10 @@ impl Actor for Container {
                 }
                 Effect::None
             }
+            ContainerMsg::Unwatched => {
+                state.unwatched = true;
+                Effect::None
+            }
             ContainerMsg::Died(process) => {
                 if state.watch.0.contains(&process) {
                     state.watch = (Vec::new(), None);
@@ -275,60 +252,13 @@ impl ContainerState {
         Ok(())
     }
 
-    async fn call(&self, myself: &ActorRef<ContainerMsg>, job: Job) -> Result<(), ActorProcessingErr> {
-        let (ctx, service, me) = (self.args.ctx.clone(), Arc::clone(&self.args.service), myself.clone());
-        let name = service.spec.name.clone();
-        if job == Job::Look {
-            let known = Known {
-                container: self.machine.last_id().map(str::to_owned),
-                anchor: self.machine.id(Part::Anchor).map(str::to_owned),
-                by_name: self.args.cause.failure().is_some_and(is_of_container),
-            };
-            let place = ctx.calls.queue(&service.spec.name).await;
-            worker::run(myself.get_cell(), async move {
-                let _quiet = place.turn().await;
-                let sight = look::look(ctx.engine.as_ref(), &service, &known).await;
-                let _ = me.cast(ContainerMsg::Looked(sight));
-            })
-            .await?;
-            return Ok(());
-        }
-        let spec = |part| match (part, &service.anchor) {
-            (Part::Anchor, Some(anchor)) => anchor.clone(),
-            _ => service.spec.clone(),
-        };
-        let called = |part| self.machine.id(part).map_or_else(|| spec(part).name, str::to_owned);
-        let calls = ctx.calls.clone();
-        let work = match job {
-            Job::Look => return Ok(()),
-            Job::Create(part) => {
-                let spec = spec(part);
-                Work::Create(Box::new(spec), part)
-            }
-            Job::Start(part) => Work::Start(called(part)),
-            Job::Stop(part) => Work::Stop(called(part), spec(part).stop_grace),
-            Job::Unpause => Work::Unpause(called(Part::Container)),
-            Job::Remove(part) => Work::Remove(called(part)),
-        };
-        let answer = Answer(Some((me, job)));
-        calls
-            .run(&name, async move {
-                let result = work.run(&ctx).await;
-                answer.give(result);
-            })
-            .await?;
-        Ok(())
-    }
-
     /// Watches the processes that matter now.
     async fn watch(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
         let processes = self.machine.watched();
         if self.watch.0 == processes {
             return Ok(());
         }
-        if let Some(watcher) = self.watch.1.take() {
-            watcher.kill();
-        }
+        self.unwatch();
         self.watch.0.clone_from(&processes);
         if processes.is_empty() {
             return Ok(());
@@ -346,8 +276,11 @@ impl ContainerState {
                         let _ = me.cast(ContainerMsg::Died(process));
                         return;
                     }
-                    // Events and the relist tell of the death instead.
-                    Err(error) => tracing::warn!(pid = process.pid, %error, "process cannot be watched"),
+                    // Events and lists tell of the death meanwhile.
+                    Err(error) => {
+                        tracing::warn!(pid = process.pid, %error, "process cannot be watched");
+                        let _ = me.cast(ContainerMsg::Unwatched);
+                    }
                 }
             }
             if !exits.is_empty() {
@@ -356,6 +289,13 @@ impl ContainerState {
         });
         self.watch.1 = Some(watcher.await?);
         Ok(())
+    }
+
+    fn unwatch(&mut self) {
+        self.watch.0.clear();
+        if let Some(watcher) = self.watch.1.take() {
+            watcher.kill();
+        }
     }
 
     /// Probes a container that runs anew.
@@ -395,11 +335,16 @@ impl ContainerState {
                 |it: &&Summary| known.as_ref().map_or_else(|| it.name == spec.name, |known| it.id == *known);
             let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
             let found = all.iter().copied().find(|it| mine(it));
-            self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
+            let listed =
+                found.map(|it| Listed { id: it.id.as_str(), runs: runs(it.state), process: it.process });
+            self.machine.listed(part, listed);
             // Which of several is the one is decided by a look, not by a list.
             if let (Some(found), Some(_)) = (found, known) {
                 doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
             }
+        }
+        if std::mem::take(&mut self.unwatched) {
+            self.unwatch();
         }
         let agreed = self.doubles.seen(Instant::now(), doubles);
         if agreed.is_empty() {
@@ -446,9 +391,10 @@ impl ContainerState {
             self.health = Health::None;
         }
         let phase = self.machine.phase();
+        let health = if self.machine.is_cut_off() { Health::Unhealthy } else { self.health };
         let status = Status {
             phase,
-            health: self.health,
+            health,
             id: self
                 .machine
                 .id(Part::Container)
@@ -471,63 +417,5 @@ impl ContainerState {
         // An app that is not there asks when it is.
         let message = AppMsg::Container(service, self.me, Box::new(self.shown.clone()));
         self.args.ctx.names.cast(&name::app(&self.args.app), message);
-    }
-}
-
-/// Whether a container failed, and not only an actor.
-fn is_of_container(reason: &ExitReason) -> bool {
-    reason.downcast_ref::<ContainerExit>().is_some()
-}
-
-/// Owed to the actor that made a call: also a call that panics, or whose worker cannot be started, has an end.
-struct Answer(Option<(ActorRef<ContainerMsg>, Job)>);
-
-impl Answer {
-    fn give(mut self, result: Result<Option<String>, EngineError>) {
-        self.send(result);
-    }
-
-    fn send(&mut self, result: Result<Option<String>, EngineError>) {
-        if let Some((actor, job)) = self.0.take() {
-            // Where the container's actor is gone, its next incarnation looks for itself.
-            let _ = actor.cast(ContainerMsg::Done(job, result));
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        self.send(Err(EngineError::Broken {
-            subject: "the container".into(),
-            message: "a call to the engine ended without an answer".into(),
-        }));
-    }
-}
-
-/// A call that changes a container.
-enum Work {
-    Create(Box<ContainerSpec>, Part),
-    Start(String),
-    Stop(String, Duration),
-    Unpause(String),
-    Remove(String),
-}
-
-impl Work {
-    async fn run(self, ctx: &Ctx) -> Result<Option<String>, EngineError> {
-        let engine = &ctx.engine;
-        match self {
-            Self::Create(spec, part) => {
-                if part == Part::Anchor {
-                    engine.ensure_pause_image().await?;
-                }
-                return engine.create(&spec).await.map(Some);
-            }
-            Self::Start(container) => ctx.calls.in_turn(ctx, engine.start(&container)).await?,
-            Self::Stop(container, grace) => engine.stop(&container, grace).await?,
-            Self::Unpause(container) => engine.unpause(&container).await?,
-            Self::Remove(container) => engine.remove(&container, true).await?,
-        }
-        Ok(None)
     }
 }

@@ -274,6 +274,7 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
         tracing::warn!(%app, %error, "ended stack could not be deleted");
     }
     ctx.places.forget(app);
+    ctx.coming.set(ctx, app, 0);
     ctx.names.forget(&name::app(app));
     ctx.names.forget(&name::stack(app));
     ctx.names.forget(&name::containers(app));

@@ -273,6 +273,8 @@ impl ObserverState {
 
     fn tell_apps(&self, ok: bool) {
         let now = now_ms();
+        // An app that is just being started reads it after it has taken its name.
+        self.ctx.reach.set(ok, now);
         for app in self.ctx.names.below::<AppMsg>(name::APPS) {
             let _ = app.cast(AppMsg::Engine(ok, now));
         }
@@ -285,7 +287,7 @@ impl ObserverState {
     fn publish_all(&self) {
         self.publish();
         self.publish_orphans();
-        self.ctx.publish(Row::Node(Box::new(self.ctx.calls.row())));
+        self.ctx.publish(Row::Node(Box::new(self.ctx.coming.row())));
     }
 
     fn publish_orphans(&self) {

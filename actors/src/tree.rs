@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) last_restart: Option<RestartView>,
     /// When it is tried again, where it is given up until then.
     pub(crate) retry_at: Option<u64>,
+    /// Somebody has asked for its next start, whatever failed before.
+    asked_for: bool,
 }
 
 #[derive(Default)]
@@ -102,6 +104,16 @@ impl Tree {
     /// What is known of the child at `path`.
     pub(crate) fn record(&self, path: &str) -> Record {
         self.lock().records.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Somebody asks for the next start of the child at `path`.
+    pub(crate) fn ask_for(&self, path: &str) {
+        self.lock().records.entry(path.to_owned()).or_default().asked_for = true;
+    }
+
+    /// Whether somebody has asked for this start of the child at `path`; the next is another matter.
+    pub(crate) fn was_asked_for(&self, path: &str) -> bool {
+        self.lock().records.get_mut(path).is_some_and(|record| std::mem::take(&mut record.asked_for))
     }
 
     /// One row.

@@ -92,6 +92,16 @@ impl Sim {
         }
     }
 
+    /// Takes files of every container of this name out of the engine's storage as soon as it is made, or not any more.
+    pub fn damage_new(&self, name: &str, damaged: bool) {
+        let mut world = self.world();
+        if damaged {
+            world.damages.insert(name.to_owned());
+        } else {
+            world.damages.remove(name);
+        }
+    }
+
     /// Changes how a container was made, as if another node or a person had made it.
     pub fn remake(&self, name: &str, change: impl FnOnce(&mut ContainerSpec)) {
         self.world().remake(name, change);

@@ -1,7 +1,9 @@
 //! What is shown is what is known: rows while nobody looks, while a group waits, and after actors have died.
 
-use protocol::{AppView, ContainerPhase, ContainerView, ErrorCode, Health, OpState, Phase};
-use std::time::Duration;
+use protocol::{
+    AppView, Confidence, ContainerPhase, ContainerView, ErrorCode, Health, NodeView, OpState, Phase, StreamId,
+};
+use std::{sync::Mutex, time::Duration};
 use tests::{SHOP, SimNode, phase_of, shop};
 use tokio::time::sleep;
 
@@ -119,4 +121,57 @@ async fn an_app_whose_actor_restarts_still_has_one_operation_at_a_time() {
         assert_eq!(t.ended(&install).await.state, OpState::Succeeded, "{kill_operation}");
         t.wait_phase("shop", Phase::Running).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_whose_actor_restarts_while_the_engine_is_away_is_not_live() {
+    let t = installed(SHOP).await;
+    t.sim.outage(true);
+    let before = t.wait_app("shop", |app| app.confidence == Confidence::LastKnown).await;
+    sleep(Duration::from_secs(60)).await;
+    t.kill(("app/shop", "node/stacks/shop/app")).await;
+    t.kill(("hub", "node/hub")).await; // rows are published anew, whatever they are
+    sleep(Duration::from_secs(1)).await;
+    let after = t.app("shop").unwrap();
+    assert_eq!((after.confidence, after.phase), (Confidence::LastKnown, Phase::Running), "{after:#?}");
+    assert!(after.observed_at <= before.observed_at, "{} {}", after.observed_at, before.observed_at);
+    t.sim.outage(false);
+    t.wait_app("shop", |app| app.confidence == Confidence::Live && app.phase == Phase::Running).await;
+    assert_eq!(t.sim.calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_without_its_engine_has_never_looked_at_is_not_called_stopped() {
+    let t = installed(SHOP).await;
+    t.perform(shop::stop()).await;
+    let sim = t.sim.clone();
+    let t = t.restart_after(|| sim.outage(true)).await;
+    sleep(Duration::from_secs(5)).await;
+    let app = t.app("shop").unwrap();
+    assert_eq!((app.phase, app.confidence), (Phase::Stopping, Confidence::LastKnown), "{app:#?}");
+    t.sim.outage(false);
+    t.wait_app("shop", |app| app.phase == Phase::Stopped && app.confidence == Confidence::Live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_reboot_the_containers_that_are_still_to_come_are_counted_down() {
+    let t = installed(SHOP).await;
+    let sim = t.sim.clone();
+    let t = t.restart_after(|| sim.reboot()).await;
+    let counts = Mutex::new(Vec::new());
+    let look = || {
+        let row = t.node.board().row(StreamId::Node, "starts")?;
+        let detail = serde_json::from_str::<NodeView>(&row).unwrap().detail;
+        let count: usize = detail.split(' ').next().unwrap().parse().unwrap_or(0);
+        let mut counts = counts.lock().unwrap();
+        if counts.last() != Some(&count) {
+            counts.push(count);
+        }
+        (count == 0 && counts.len() > 1).then_some(())
+    };
+    t.wait(StreamId::Node, look).await;
+    t.wait_phase("shop", Phase::Running).await;
+    let counts = counts.lock().unwrap().clone();
+    let fall: Vec<_> = counts.iter().copied().skip_while(|count| *count < 2).collect();
+    assert_eq!(fall, [2, 1, 0], "containers and nothing else, down only: {counts:?}");
 }

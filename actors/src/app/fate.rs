@@ -19,7 +19,9 @@ impl AppState {
             return;
         }
         self.voices.insert(service.clone(), (actor, true));
-        self.observed_at = now_ms();
+        if self.engine_ok {
+            self.observed_at = now_ms();
+        }
         self.backoff.remove(&service);
         self.parked.remove(&service);
         self.held.remove(&service);
@@ -116,6 +118,10 @@ impl AppState {
         let children = containers.which_children().await.unwrap_or_default();
         for child in children {
             if matches!(child.state, ChildState::Parked | ChildState::Restarting { until: Some(_), .. }) {
+                let asked = child.id.as_str().parse().map(|it| stack::container_path(&self.plan.id, &it));
+                if let Ok(path) = asked {
+                    self.ctx.tree.ask_for(&path);
+                }
                 if let Err(error) = containers.restart_child(child.id.clone()).await {
                     tracing::debug!(app = %self.plan.id, container = %child.id, %error, "container was not waiting");
                 }

@@ -1,7 +1,7 @@
 //! The row of an app, put together from what its actor knows.
 
 use super::{AppState, phase};
-use crate::{clock::now_ms, container::Status, stack};
+use crate::{clock::now_ms, container::Status, operation::Hold, stack};
 use apps::manifest::Condition;
 use protocol::{
     AppView, Confidence, ContainerPhase, ContainerView, Desired, Health, LaunchUrl, ServiceName, WaitView,
@@ -101,6 +101,14 @@ impl AppState {
             })
         };
         services.filter_map(view).collect()
+    }
+
+    /// How many containers should run and are still to be started; those that nobody has looked at may run.
+    pub(super) fn coming(&self, view: &AppView) -> usize {
+        use ContainerPhase as P;
+        let wanted = self.hold == Hold::None && self.desired == Desired::Running;
+        let is_coming = |c: &&ContainerView| !matches!(c.phase, P::Unknown | P::Running | P::Parked);
+        if wanted { view.containers.iter().filter(is_coming).count() } else { 0 }
     }
 
     /// One that nobody looks after while its group waits: what is shown is that, and what was seen last.

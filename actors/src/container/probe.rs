@@ -2,7 +2,7 @@
 
 use crate::ctx::Ctx;
 use apps::{RenderedService, manifest::Probe};
-use engine::Engine;
+use engine::{Engine, EngineError, ErrorClass};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time};
 
@@ -55,19 +55,21 @@ impl Prober {
     pub(crate) async fn run(self, report: impl Fn(bool) -> bool + Send) {
         let mut pause = EAGER.min(self.period);
         loop {
-            let ok = self.once().await;
-            if ok {
-                pause = self.period;
-            }
-            if !report(ok) {
-                return;
+            if let Some(ok) = self.once().await {
+                if ok {
+                    pause = self.period;
+                }
+                if !report(ok) {
+                    return;
+                }
             }
             time::sleep(pause).await;
         }
     }
 
-    async fn once(&self) -> bool {
-        match &self.kind {
+    /// `None` where nobody could ask: an engine that is away or fails says nothing about the container.
+    async fn once(&self) -> Option<bool> {
+        Some(match &self.kind {
             Kind::Http(client, url) => {
                 let answer = client.get(url).timeout(self.timeout).send().await;
                 answer.is_ok_and(|answer| (200..400).contains(&answer.status().as_u16()))
@@ -78,10 +80,13 @@ impl Prober {
                     Ok(Ok(_))
                 )
             }
-            Kind::Exec(container, argv) => {
-                self.engine.exec(container, argv, self.timeout).await.is_ok_and(|output| output.code == 0)
-            }
-        }
+            Kind::Exec(container, argv) => match self.engine.exec(container, argv, self.timeout).await {
+                Ok(output) => output.code == 0,
+                Err(EngineError::Unreachable { .. }) => return None,
+                Err(error) if error.class() == ErrorClass::Fatal => return None,
+                Err(_) => false,
+            },
+        })
     }
 }
 

@@ -146,6 +146,10 @@ impl Engine for Sim {
         self.change("start", "container", container, PATIENT).await?;
         let mut world = self.world();
         let name = world.find(container)?;
+        if world.containers[&name].damaged {
+            let subject = format!("container {container}");
+            return Err(EngineError::Damaged { subject, message: "mounting its layers".to_owned() });
+        }
         world.start(&name)
     }
 
@@ -245,7 +249,10 @@ impl Engine for Sim {
 
     async fn exit_of(&self, process: ProcessRef) -> Result<BoxFuture<'static, ()>> {
         let gone = || EngineError::NotFound { subject: format!("process {}", process.pid) };
-        let world = self.world();
+        let mut world = self.world();
+        if let Some(error) = world.failures.get_mut("exit_of").and_then(|queue| queue.pop_front()) {
+            return Err(error);
+        }
         let mut ended = world.processes.get(&(process.pid, process.start_time)).ok_or_else(gone)?.subscribe();
         Ok(Box::pin(async move {
             // An error means that the world itself is gone, and its processes with it.
