@@ -1,9 +1,14 @@
 //! Ends that are not as they should be.
 
-use supervisor::ReportEvent;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+use supervisor::{ChildSpec, ChildState, ReportEvent};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{unharmed, with_bystander};
-use crate::lab::{Cmd, Lab, Manner, Way, cell, tell};
+use crate::lab::{Cmd, Lab, Manner, Way, cell, secs, state, tell};
 
 #[tokio::test(start_paused = true)]
 async fn every_way_to_end_is_noticed_once() {
@@ -67,6 +72,70 @@ async fn child_that_unlinked_itself_and_ends_is_restarted() {
         lab.until_started("a", 2).await;
         unharmed(&lab, &sup).await;
     }
+}
+
+/// Takes an actor off its supervisor when it is dropped.
+struct Parting(ActorCell, ActorCell);
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        self.0.unlink(self.1.clone());
+    }
+}
+
+/// Works at every message until it is told that it is enough.
+struct Busy(Arc<Notify>);
+
+impl Actor for Busy {
+    type Msg = Option<Parting>;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        _: Self::Msg,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        self.0.notified().await;
+        Ok(())
+    }
+}
+
+/// What is left in a mailbox is dropped after `post_stop` and before ractor tells of the end.
+#[tokio::test(start_paused = true)]
+async fn child_that_is_unlinked_while_it_ends_is_noticed_at_once() {
+    let lab = Lab::new();
+    let enough = Arc::new(Notify::new());
+    let told = enough.clone();
+    let spec = ChildSpec::worker("a", move |ctx| {
+        let busy = Busy(told.clone());
+        async move { ctx.spawn(busy, ()).await }
+    });
+    let sup = with_bystander(&lab, spec).await;
+    let begun = Instant::now();
+    let occupy = async || {
+        let a = cell(&sup, "a").await;
+        a.send_message::<Option<Parting>>(None).unwrap();
+        a.send_message(Some(Parting(a.clone(), sup.cell()))).unwrap();
+        a
+    };
+    occupy().await.stop(None);
+    enough.notify_one();
+    lab.until_started("a", 2).await;
+    occupy().await;
+    let release = async {
+        assert_eq!(state(&sup, "a").await, ChildState::Stopping);
+        enough.notify_one();
+    };
+    let (terminated, ()) = tokio::join!(sup.terminate_child("a"), release);
+    terminated.unwrap();
+    assert!(begun.elapsed() < secs(1), "{:?}", begun.elapsed());
+    unharmed(&lab, &sup).await;
 }
 
 /// The crate needs unwinding: with `panic = "abort"` a child's panic ends the process.
