@@ -23,7 +23,7 @@ pub(crate) use neighbour::{Asker, Neighbour};
 use crate::{
     catalog::not_installed,
     clock::now_ms,
-    container::{ContainerMsg, Status},
+    container::{ContainerExit, ContainerMsg, Status, Want},
     ctx::Ctx,
     gate::{GateMsg, News},
     names::name,
@@ -33,9 +33,10 @@ use crate::{
 };
 use needs::{Needs, Own};
 use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
+use ulid::Ulid;
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,8 +61,8 @@ impl From<StoreError> for Refusal {
 /// What the supervisor of the containers reports.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
-    /// A container's actor ended.
-    Ended(ServiceName),
+    /// A container's actor ended, for its container's failure if there was one.
+    Ended(ServiceName, Option<ActorId>, Option<ContainerExit>),
     /// Its next start is at this time (ms).
     Backoff(ServiceName, u64),
     /// It is given up, until this time (ms) if any.
@@ -72,8 +73,8 @@ pub(crate) enum Fate {
 
 /// Messages of an app.
 pub(crate) enum AppMsg {
-    /// Cast: a container's status.
-    Container(ServiceName, Status),
+    /// Cast: a container's status, from this actor.
+    Container(ServiceName, ActorId, Box<Status>),
     /// Cast: the containers' supervisor reports.
     Fate(Fate),
     /// Cast: the engine can be reached or not, as of a time (ms).
@@ -92,7 +93,7 @@ pub(crate) enum AppMsg {
     Op(Box<OpView>, Hold),
     /// Cast: an operation's actor ended; the reason.
     OpGone(OpId, String),
-    /// Cast: an operation of an earlier life of the node goes on.
+    /// Cast, own: an accepted operation that has no actor begins or goes on.
     Resume(Box<OpView>, Command),
     /// Call: do this.
     Submit(Command, Option<String>, RpcReplyPort<Result<OpId, Refusal>>),
@@ -123,6 +124,12 @@ pub(crate) struct AppState {
     desired: Desired,
     installed: bool,
     statuses: BTreeMap<ServiceName, Status>,
+    /// Who spoke last of each container, and whether that actor lives.
+    voices: BTreeMap<ServiceName, (ActorId, bool)>,
+    /// What is wanted of each container, by which order.
+    orders: BTreeMap<ServiceName, (Want, Ulid)>,
+    /// Containers whose actors ended with their group, on whose account, and since when.
+    held: BTreeMap<ServiceName, (ServiceName, u64)>,
     /// Next starts of containers that wait for them.
     backoff: BTreeMap<ServiceName, u64>,
     /// Containers that are given up, with the time of the next attempt.
@@ -163,10 +170,14 @@ impl Actor for App {
         if !plan.manifest.requires.is_empty() {
             ctx.names.register(name::needy(&plan.id), myself.get_cell());
         }
+        let (engine_ok, reached_at) = ctx.reach.get();
         Ok(AppState {
             desired,
             installed,
             statuses,
+            voices: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            held: BTreeMap::new(),
             backoff: BTreeMap::new(),
             parked: BTreeMap::new(),
             op: None,
@@ -175,8 +186,8 @@ impl Actor for App {
             hold: if installed { Hold::None } else { Hold::Nothing },
             needs: Needs::new(anyway),
             introduced: None,
-            engine_ok: true,
-            observed_at: now_ms(),
+            engine_ok,
+            observed_at: reached_at.unwrap_or_else(now_ms),
             shown: None,
             forgotten: false,
             ctx,
@@ -190,16 +201,8 @@ impl Actor for App {
         myself: ActorRef<AppMsg>,
         state: &mut AppState,
     ) -> Result<(), ActorProcessingErr> {
-        state.ask_operations();
+        state.find_operation(&myself).await?;
         state.ask_supervisor().await;
-        // Operations whose actors died with an earlier incarnation, or with an earlier life of the node, go on.
-        for (view, command) in state.ctx.store.ops().await? {
-            let open = view.app == state.plan.id && !view.state.is_terminal();
-            if open && !state.ctx.names.is_alive(&name::operation(&view.app, &view.id)) {
-                tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
-                myself.cast(AppMsg::Resume(Box::new(view), command))?;
-            }
-        }
         for container in state.ctx.names.below::<ContainerMsg>(&name::containers_of(&state.plan.id)) {
             let _ = container.cast(ContainerMsg::Tell);
         }
@@ -210,20 +213,12 @@ impl Actor for App {
 
     async fn handle(
         &self,
-        _: ActorRef<AppMsg>,
+        myself: ActorRef<AppMsg>,
         message: AppMsg,
         state: &mut AppState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AppMsg::Container(service, status) => {
-                state.observed_at = now_ms();
-                state.backoff.remove(&service);
-                // A new incarnation that has not looked yet knows less than what is shown.
-                let is_known = status.phase != ContainerPhase::Unknown;
-                if is_known || !state.statuses.contains_key(&service) {
-                    state.statuses.insert(service, status);
-                }
-            }
+            AppMsg::Container(service, actor, status) => state.told(service, actor, *status),
             AppMsg::Fate(fate) => state.fate(fate),
             AppMsg::Engine(ok, at) => {
                 state.engine_ok = ok;
@@ -252,9 +247,9 @@ impl Actor for App {
             AppMsg::Departed(other) => state.needs.departed(&other),
             AppMsg::Op(view, hold) => state.op(*view, hold),
             AppMsg::OpGone(id, reason) => state.op_gone(&id, &reason).await?,
-            AppMsg::Resume(view, command) => state.resume(*view, command).await,
+            AppMsg::Resume(view, command) => state.resume(&myself, *view, command).await,
             AppMsg::Submit(command, key, reply) => {
-                let answer = state.submit(command, key).await;
+                let answer = state.submit(&myself, command, key).await;
                 // The caller may have given up; the operation's row tells the rest.
                 let _ = reply.send(answer);
             }
@@ -273,6 +268,7 @@ impl Actor for App {
             }
             AppMsg::Forgotten(reply) => {
                 state.forgotten = true;
+                state.ctx.coming.set(&state.ctx, &state.plan.id, 0);
                 state.ctx.publish(Row::App(Box::new(not_installed(&state.plan.manifest))));
                 let _ = reply.send(());
             }
@@ -304,7 +300,7 @@ impl AppState {
         let own = Own {
             wanted: self.desired == Desired::Running && self.hold == Hold::None,
             any_up: self.statuses.values().any(|status| status.phase == ContainerPhase::Running),
-            all_at_rest: self.statuses.values().all(Status::is_at_rest),
+            all_at_rest: self.statuses.keys().all(|service| self.is_down(service)),
         };
         let anyway = self.needs.anyway;
         self.needs.weigh(requires, own);
@@ -328,6 +324,7 @@ impl AppState {
             return;
         }
         let view = self.view();
+        self.ctx.coming.set(&self.ctx, &self.plan.id, self.coming(&view));
         if self.shown.as_ref() != Some(&view) {
             if let Some(old) = self.shown.as_ref().filter(|old| old.phase != view.phase) {
                 let (from, to) = (old.phase, view.phase);

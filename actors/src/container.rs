@@ -7,74 +7,40 @@
 //! Invariants: one call to the engine is in flight at a time, also across incarnations; the actor's own failure touches
 //! no container; a container that dies while it is wanted ends the actor with a [`ContainerExit`].
 
+mod call;
 mod exit;
 mod look;
 mod machine;
 mod probe;
+mod status;
 
 pub use exit::ContainerExit;
 pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
+pub(crate) use status::Status;
 
-use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name, worker};
+use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, stack, worker};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
 use look::Sight;
-use machine::{Effect, Job, Machine, Part};
+use machine::{Effect, Job, Listed, Machine, Part};
 use protocol::{AppId, ContainerPhase, Health};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::{sync::Arc, time::Duration};
 use supervisor::StartCause;
+use tokio::time::Instant;
+use ulid::Ulid;
 
 /// From here on a call that has not ended is shown as slow.
 const SLOW: Duration = Duration::from_secs(30);
 /// What a stop may take beyond its grace before it is shown as slow.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 
-/// What the app needs to know of its container.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Status {
-    /// Phase.
-    pub(crate) phase: ContainerPhase,
-    /// Readiness.
-    pub(crate) health: Health,
-    /// The engine's id.
-    pub(crate) id: Option<String>,
-    /// When the running process was started.
-    pub(crate) started_at: Option<u64>,
-    /// What is wrong, in words.
-    pub(crate) trouble: Option<String>,
-    /// Since when it is in this phase.
-    pub(crate) since: u64,
-    /// What the app wants, once nothing is left to be done for it.
-    pub(crate) settled: Option<Want>,
-}
-
-impl Status {
-    /// Of a container that nobody has looked at.
-    pub(crate) fn unknown() -> Self {
-        Self {
-            phase: ContainerPhase::Unknown,
-            health: Health::None,
-            id: None,
-            started_at: None,
-            trouble: None,
-            since: now_ms(),
-            settled: None,
-        }
-    }
-
-    /// Whether it is down because it should be, and its anchor with it.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        matches!(self.settled, Some(Want::Stop | Want::Remove | Want::GiveBack))
-    }
-}
-
 /// Messages of a container.
 pub(crate) enum ContainerMsg {
-    /// Cast: the app wants this.
-    Want(Want),
+    /// Cast: the app wants this, by the order of this number.
+    Want(Want, Ulid),
     /// Cast: tell your status, the app is new.
     Tell,
     /// Cast: the engine hinted that something happened to the container.
@@ -87,6 +53,8 @@ pub(crate) enum ContainerMsg {
     Done(Job, Result<Option<String>, EngineError>),
     /// Cast, own: the call of this number should have ended by now.
     Slow(u64),
+    /// Cast, own: some process could not be watched.
+    Unwatched,
     /// Cast, own: one of the watched processes ended.
     Died(ProcessRef),
     /// Cast, own: a probe of this process ended.
@@ -111,18 +79,23 @@ pub(crate) struct ContainerArgs {
 /// State of a container.
 pub(crate) struct ContainerState {
     args: ContainerArgs,
+    me: ActorId,
     machine: Machine,
     health: Health,
     failures: u32,
     prober: Option<ActorCell>,
     /// The watched processes, and who watches them.
     watch: (Vec<ProcessRef>, Option<ActorCell>),
+    /// Some could not be watched: that is tried again at the next list.
+    unwatched: bool,
     /// Calls made so far, and whether the last one is in flight.
     calls: (u64, bool),
-    /// Containers that pose as this one, as of the last list.
-    doubles: BTreeSet<String>,
+    /// Containers that pose as this one, as of the lists.
+    doubles: Agreement,
     /// The sibling's failure for which this one is restarted, in words.
     because: Option<String>,
+    /// The app's last order.
+    order: Option<Ulid>,
     shown: Status,
 }
 
@@ -148,17 +121,27 @@ impl Actor for Container {
             }
             _ => None,
         };
-        let machine = Machine::new(args.service.restart, because.is_some());
+        let own = match &args.cause {
+            StartCause::OwnFailure { reason } => reason.downcast_ref(),
+            _ => None,
+        };
+        let path = stack::container_path(&args.app, &args.service.service);
+        let asked_for = args.ctx.tree.was_asked_for(&path);
+        let repaired = own == Some(&ContainerExit::Damaged) && !asked_for;
+        let machine = Machine::new(because.is_some(), repaired);
         Ok(ContainerState {
             machine,
             health: Health::None,
             failures: 0,
             prober: None,
             watch: (Vec::new(), None),
+            unwatched: false,
             calls: (0, false),
-            doubles: BTreeSet::new(),
+            doubles: Agreement::default(),
             because,
+            order: None,
             shown: Status::unknown(),
+            me: myself.get_id(),
             args,
         })
     }
@@ -179,8 +162,9 @@ impl Actor for Container {
         state: &mut ContainerState,
     ) -> Result<(), ActorProcessingErr> {
         let effect = match message {
-            ContainerMsg::Want(want) => {
+            ContainerMsg::Want(want, order) => {
                 state.machine.want(want);
+                state.order = Some(order);
                 Effect::None
             }
             ContainerMsg::Tell => {
@@ -207,6 +191,10 @@ impl Actor for Container {
                 if state.calls == (call, true) {
                     state.machine.slow("the engine takes longer than usual".into());
                 }
+                Effect::None
+            }
+            ContainerMsg::Unwatched => {
+                state.unwatched = true;
                 Effect::None
             }
             ContainerMsg::Died(process) => {
@@ -264,55 +252,13 @@ impl ContainerState {
         Ok(())
     }
 
-    async fn call(&self, myself: &ActorRef<ContainerMsg>, job: Job) -> Result<(), ActorProcessingErr> {
-        let (ctx, service, me) = (self.args.ctx.clone(), Arc::clone(&self.args.service), myself.clone());
-        let name = service.spec.name.clone();
-        if job == Job::Look {
-            let known = self.machine.last_id().map(str::to_owned);
-            worker::run(myself.get_cell(), async move {
-                let _quiet = ctx.calls.after_others(&service.spec.name).await;
-                let sight = look::look(ctx.engine.as_ref(), &service, known.as_deref()).await;
-                let _ = me.cast(ContainerMsg::Looked(sight));
-            })
-            .await?;
-            return Ok(());
-        }
-        let spec = |part| match (part, &service.anchor) {
-            (Part::Anchor, Some(anchor)) => anchor.clone(),
-            _ => service.spec.clone(),
-        };
-        let called = |part| self.machine.id(part).map_or_else(|| spec(part).name, str::to_owned);
-        let calls = ctx.calls.clone();
-        let work = match job {
-            Job::Look => return Ok(()),
-            Job::Create(part) => {
-                let spec = spec(part);
-                Work::Create(Box::new(spec), part)
-            }
-            Job::Start(part) => Work::Start(called(part)),
-            Job::Stop(part) => Work::Stop(called(part), spec(part).stop_grace),
-            Job::Unpause => Work::Unpause(called(Part::Container)),
-            Job::Remove(part) => Work::Remove(called(part)),
-        };
-        calls
-            .run(&name, async move {
-                let result = work.run(&ctx).await;
-                // The container's actor is gone: its next incarnation looks for itself.
-                let _ = me.cast(ContainerMsg::Done(job, result));
-            })
-            .await?;
-        Ok(())
-    }
-
     /// Watches the processes that matter now.
     async fn watch(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
         let processes = self.machine.watched();
         if self.watch.0 == processes {
             return Ok(());
         }
-        if let Some(watcher) = self.watch.1.take() {
-            watcher.kill();
-        }
+        self.unwatch();
         self.watch.0.clone_from(&processes);
         if processes.is_empty() {
             return Ok(());
@@ -330,8 +276,11 @@ impl ContainerState {
                         let _ = me.cast(ContainerMsg::Died(process));
                         return;
                     }
-                    // Events and the relist tell of the death instead.
-                    Err(error) => tracing::warn!(pid = process.pid, %error, "process cannot be watched"),
+                    // Events and lists tell of the death meanwhile.
+                    Err(error) => {
+                        tracing::warn!(pid = process.pid, %error, "process cannot be watched");
+                        let _ = me.cast(ContainerMsg::Unwatched);
+                    }
                 }
             }
             if !exits.is_empty() {
@@ -340,6 +289,13 @@ impl ContainerState {
         });
         self.watch.1 = Some(watcher.await?);
         Ok(())
+    }
+
+    fn unwatch(&mut self) {
+        self.watch.0.clear();
+        if let Some(watcher) = self.watch.1.take() {
+            watcher.kill();
+        }
     }
 
     /// Probes a container that runs anew.
@@ -360,7 +316,7 @@ impl ContainerState {
         Ok(())
     }
 
-    /// Compares a list of all containers with what is known, and removes what poses as this container twice in a row.
+    /// Compares a list of all containers with what is known, and removes what poses as this container for a while.
     async fn listed(&mut self, list: &[Summary]) -> Result<(), ActorProcessingErr> {
         let service = Arc::clone(&self.args.service);
         let of = |spec: &ContainerSpec, other: &Summary| {
@@ -371,7 +327,7 @@ impl ContainerState {
         // A paused one deserves a look.
         let runs = |state| state == EngineState::Running;
         let parts = [(Part::Container, Some(&service.spec)), (Part::Anchor, service.anchor.as_ref())];
-        let mut doubles = BTreeSet::new();
+        let mut doubles = Vec::new();
         for (part, spec) in parts {
             let Some(spec) = spec else { continue };
             let known = self.machine.id(part).map(str::to_owned);
@@ -379,24 +335,32 @@ impl ContainerState {
                 |it: &&Summary| known.as_ref().map_or_else(|| it.name == spec.name, |known| it.id == *known);
             let all: Vec<_> = list.iter().filter(|it| of(spec, it)).collect();
             let found = all.iter().copied().find(|it| mine(it));
-            self.machine.listed(part, found.map(|it| (it.id.as_str(), runs(it.state))));
-            if let Some(found) = found {
+            let listed =
+                found.map(|it| Listed { id: it.id.as_str(), runs: runs(it.state), process: it.process });
+            self.machine.listed(part, listed);
+            // Which of several is the one is decided by a look, not by a list.
+            if let (Some(found), Some(_)) = (found, known) {
                 doubles.extend(all.iter().filter(|it| it.id != found.id).map(|it| it.id.clone()));
             }
         }
-        for double in doubles.intersection(&self.doubles) {
-            tracing::warn!(container = %double, of = %service.spec.name, "second container of a service is removed");
-            let (ctx, id) = (self.args.ctx.clone(), double.clone());
-            let calls = ctx.calls.clone();
-            calls
-                .run(&service.spec.name, async move {
-                    if let Err(error) = ctx.engine.remove(&id, true).await {
-                        tracing::warn!(container = %id, %error, "it could not be removed");
-                    }
-                })
-                .await?;
+        if std::mem::take(&mut self.unwatched) {
+            self.unwatch();
         }
-        self.doubles = doubles;
+        let agreed = self.doubles.seen(Instant::now(), doubles);
+        if agreed.is_empty() {
+            return Ok(());
+        }
+        let ctx = self.args.ctx.clone();
+        worker::run_to_its_end(async move {
+            let (name, grace) = (&service.spec.name, service.spec.stop_grace);
+            for double in agreed {
+                tracing::warn!(container = %double, of = %name, "second container of a service is removed");
+                if let Err(error) = ctx.calls.dispose(&ctx.engine, name, &double, grace).await {
+                    tracing::warn!(container = %double, %error, "it could not be removed");
+                }
+            }
+        })
+        .await?;
         Ok(())
     }
 
@@ -427,9 +391,10 @@ impl ContainerState {
             self.health = Health::None;
         }
         let phase = self.machine.phase();
+        let health = if self.machine.is_cut_off() { Health::Unhealthy } else { self.health };
         let status = Status {
             phase,
-            health: self.health,
+            health,
             id: self
                 .machine
                 .id(Part::Container)
@@ -438,6 +403,7 @@ impl ContainerState {
             started_at: up.and_then(|(_, started_at)| started_at),
             trouble: self.machine.trouble().map(str::to_owned).or_else(|| self.because.clone()),
             settled: self.machine.settled(),
+            order: self.order,
             since: if phase == self.shown.phase { self.shown.since } else { now_ms() },
         };
         if status != self.shown {
@@ -449,34 +415,7 @@ impl ContainerState {
     fn tell(&self) {
         let service = self.args.service.service.clone();
         // An app that is not there asks when it is.
-        self.args.ctx.names.cast(&name::app(&self.args.app), AppMsg::Container(service, self.shown.clone()));
-    }
-}
-
-/// A call that changes a container.
-enum Work {
-    Create(Box<ContainerSpec>, Part),
-    Start(String),
-    Stop(String, Duration),
-    Unpause(String),
-    Remove(String),
-}
-
-impl Work {
-    async fn run(self, ctx: &Ctx) -> Result<Option<String>, EngineError> {
-        let engine = &ctx.engine;
-        match self {
-            Self::Create(spec, part) => {
-                if part == Part::Anchor {
-                    engine.ensure_pause_image().await?;
-                }
-                return engine.create(&spec).await.map(Some);
-            }
-            Self::Start(container) => ctx.calls.in_turn(ctx, engine.start(&container)).await?,
-            Self::Stop(container, grace) => engine.stop(&container, grace).await?,
-            Self::Unpause(container) => engine.unpause(&container).await?,
-            Self::Remove(container) => engine.remove(&container, true).await?,
-        }
-        Ok(None)
+        let message = AppMsg::Container(service, self.me, Box::new(self.shown.clone()));
+        self.args.ctx.names.cast(&name::app(&self.args.app), message);
     }
 }

@@ -225,7 +225,8 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
         fit::fits(ctx, manifest).await?;
     }
     if is_new {
-        if !matches!(command, Command::Install { .. }) {
+        // What an earlier uninstall has kept can still be deleted.
+        if !matches!(command, Command::Install { .. } | Command::Uninstall { purge: true, .. }) {
             return Err(SubmitError::NotInstalled(app));
         }
         // A stack whose app was just forgotten makes room.
@@ -272,6 +273,7 @@ async fn forget(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
 async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
     let plan = Plan::of(row, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
     let (stacks, plan) = (stacks(ctx)?, Arc::new(plan));
+    ctx.places.set(&plan);
     let spec = stack::child_spec(ctx, &plan);
     let id = spec.id.clone();
     let started = match stacks.start_child(spec).await {
@@ -299,6 +301,8 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
         tracing::warn!(%app, %error, "ended stack could not be deleted");
     }
     gate::end_gates(ctx, app).await;
+    ctx.places.forget(app);
+    ctx.coming.set(ctx, app, 0);
     ctx.names.forget(&name::app(app));
     ctx.names.forget(&name::needy(app));
     ctx.names.forget(&name::stack(app));

@@ -3,10 +3,13 @@
 use crate::{
     Board,
     calls::Calls,
+    coming::Coming,
     counters::Counters,
     hub::HubMsg,
     journal::Inbox,
     names::{Names, name},
+    places::Places,
+    reach::Reach,
     store::Store,
     tree::Tree,
 };
@@ -28,6 +31,12 @@ pub(crate) struct Ctx {
     pub(crate) engine: Arc<dyn Engine>,
     /// Calls that change containers.
     pub(crate) calls: Calls,
+    /// Whether the engine can be reached.
+    pub(crate) reach: Reach,
+    /// Containers that are still to be started.
+    pub(crate) coming: Coming,
+    /// What containers the apps have.
+    pub(crate) places: Places,
     /// The supervision tree.
     pub(crate) tree: Tree,
     /// The read model; written by the hub only.
@@ -61,6 +70,9 @@ impl Ctx {
             names,
             engine,
             calls: Calls::default(),
+            reach: Reach::default(),
+            coming: Coming::default(),
+            places: Places::default(),
             tree: Tree::default(),
             board: Arc::new(Board::new(epoch)),
             inbox: Inbox::default(),

@@ -19,6 +19,8 @@ const MAX_OPS: usize = crate::store::KEPT as usize;
 pub(crate) enum HubMsg {
     /// Cast: put this row.
     Put(Row),
+    /// Cast: take the row of this key away.
+    Gone(StreamId, String),
     /// Cast: these paths of the tree changed, and these are gone.
     Tree(Vec<String>, Vec<String>),
     /// Cast: this row is gone; why.
@@ -74,6 +76,7 @@ impl Actor for Hub {
                     ctx.board.trim(StreamId::Ops, MAX_OPS);
                 }
             }
+            HubMsg::Gone(stream, key) => ctx.board.remove(stream, &key, "ended"),
             HubMsg::Tree(changed, gone) => {
                 for row in changed.iter().filter_map(|path| ctx.tree.view(path)) {
                     ctx.board.put(&Row::Tree(Box::new(row)));

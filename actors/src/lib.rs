@@ -5,11 +5,13 @@
 //! `container` (one container's state machine).
 
 mod accounts;
+mod agree;
 mod app;
 mod board;
 mod calls;
 mod catalog;
 mod clock;
+mod coming;
 mod container;
 mod control;
 mod counters;
@@ -17,11 +19,14 @@ mod ctx;
 mod gate;
 mod hub;
 mod journal;
+mod meter;
 mod names;
 mod node;
 mod observer;
 mod operation;
+mod places;
 mod private;
+mod published;
 mod reach;
 mod service;
 mod stack;

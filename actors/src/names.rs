@@ -79,6 +79,8 @@ pub(crate) mod name {
     pub(crate) const CONTROL: &str = "control";
     /// Writes the journal.
     pub(crate) const JOURNAL: &str = "journal";
+    /// Measures what apps use.
+    pub(crate) const METER: &str = "meter";
     /// Watches the engine.
     pub(crate) const OBSERVER: &str = "observer";
     /// Prefix of all apps.

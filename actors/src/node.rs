@@ -11,7 +11,8 @@
 //! ├─ catalog      permanent
 //! ├─ gates        one_for_one, one worker per gate that an app exports
 //! ├─ stacks       one_for_one, one stack per app
-//! └─ control      permanent
+//! ├─ control      permanent
+//! └─ meter        permanent
 //! ```
 
 use crate::{
@@ -23,8 +24,10 @@ use crate::{
     gate,
     hub::{Hub, HubMsg},
     journal::Journal,
+    meter::Meter,
     names::name,
     observer::Observer,
+    operation::purge,
     private,
     service::{Service, ServiceConfig},
     stack,
@@ -139,6 +142,11 @@ impl NodeHandle {
             let ctx = control_ctx.clone();
             async move { start.spawn(Control, ctx).await }
         });
+        let (id, meter_ctx) = worker(name::METER);
+        let meter = ChildSpec::worker(id, move |start| {
+            let ctx = meter_ctx.clone();
+            async move { start.spawn(Meter, ctx).await }
+        });
         let root_flags = flags(Strategy::OneForOne);
         let stacks_flags = flags(Strategy::OneForOne);
         let stacks = stack::named(&ctx, STACKS, Supervisor::child_spec(STACKS, stacks_flags, vec![]));
@@ -152,6 +160,7 @@ impl NodeHandle {
             patient(gates),
             patient(stacks),
             patient(control),
+            patient(meter),
         ];
         let root =
             Supervisor::start_link("node", root_flags, children, None, Some(stack::sink(&ctx))).await?;
@@ -193,6 +202,20 @@ impl NodeHandle {
         // The command is accepted, also while the hub is being restarted.
         let at = self.call(name::HUB, HubMsg::Heads).await.unwrap_or_else(|_| self.ctx.board.heads());
         Ok(CommandAccepted { op_id, at })
+    }
+
+    /// What a command would destroy; `None` for one that needs no confirmation.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot be asked.
+    pub async fn plan(&self, command: &Command) -> Result<Option<protocol::Plan>, ApiError> {
+        match command {
+            Command::Uninstall { app, purge: true } => {
+                purge::plan(&self.ctx, app).await.map(Some).map_err(|error| engine_error(&error))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The log of a container: its last lines, and with `follow` those that come.

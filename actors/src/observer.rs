@@ -3,22 +3,25 @@
 //! Parent: engine, permanent. Children: workers for the stream and the list.
 //! It hints to the containers' actors, which look for themselves, and tells the apps whether the engine can be reached.
 //! Lost, late and doubled events do no harm, as the list and the looks follow the state.
-//! All it removes is what carries this node's label, belongs to no app, and was seen so by two lists.
+//! All it removes is what carries this node's label, has no place in an app, and was seen so by lists a while apart.
 
 mod orphans;
 
-use crate::{app::AppMsg, clock::now_ms, container::ContainerMsg, ctx::Ctx, names::name, worker};
+use crate::{
+    agree::APART, app::AppMsg, calls::GRACE, clock::now_ms, container::ContainerMsg, ctx::Ctx, names::name,
+    worker,
+};
 use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE};
 use engine::{EngineError, Event, EventAction, Summary};
 use futures_util::StreamExt;
-use orphans::Orphans;
+use orphans::{Known, Orphans};
 use protocol::{NodeView, Row};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 
 /// Time between two lists while everything is well.
-const LIST_EVERY: Duration = Duration::from_secs(30);
+const LIST_EVERY: Duration = APART;
 /// A list is followed by at least this many times as much quiet, so that a slow engine is left in peace.
 const QUIET: u32 = 20;
 /// Key of the row that tells of containers without an app.
@@ -40,8 +43,8 @@ pub(crate) enum ObserverMsg {
     Lost(EngineError),
     /// Cast, own: list all containers.
     List,
-    /// Cast, own: all containers of this node, the ids of its apps, and how long the answer took.
-    Listed(Result<(Vec<Summary>, BTreeSet<String>), EngineError>, Duration),
+    /// Cast, own: all containers of this node, its apps with their places, and how long the answer took.
+    Listed(Result<(Vec<Summary>, Known), EngineError>, Duration),
 }
 
 /// State of the observer.
@@ -125,7 +128,7 @@ impl Actor for Observer {
                     earlier.abort();
                 }
                 match result {
-                    Ok((list, apps)) => state.listed(&myself, list, &apps).await?,
+                    Ok((list, known)) => state.listed(list, &known).await?,
                     // It takes connections and does not answer: as good as away.
                     Err(error) => state.lost(&error),
                 }
@@ -194,7 +197,8 @@ impl ObserverState {
                 let apps = ctx.store.apps().await.map_err(|error| EngineError::Unreachable {
                     message: format!("the store does not answer: {error}"),
                 })?;
-                Ok((list, apps.into_iter().map(|row| row.id.to_string()).collect()))
+                let places = apps.into_iter().map(|row| (row.id.to_string(), ctx.places.of(&row.id)));
+                Ok((list, places.collect()))
             };
             let list = list.await;
             let _ = me.cast(ObserverMsg::Listed(list, begin.elapsed()));
@@ -217,23 +221,21 @@ impl ObserverState {
         self.ctx.names.cast(&name::container(&app, &service), ContainerMsg::Hint);
     }
 
-    async fn listed(
-        &mut self,
-        myself: &ActorRef<ObserverMsg>,
-        list: Vec<Summary>,
-        apps: &BTreeSet<String>,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn listed(&mut self, list: Vec<Summary>, known: &Known) -> Result<(), ActorProcessingErr> {
         let before = self.orphans.names().len();
-        let agreed = self.orphans.listed(&list, apps);
+        let agreed = self.orphans.listed(Instant::now(), &list, known);
         if before + self.orphans.names().len() > 0 {
             self.publish_orphans();
         }
-        for id in agreed {
-            tracing::warn!(container = %id, "container of no app is removed");
-            let engine = Arc::clone(&self.ctx.engine);
-            worker::run(myself.get_cell(), async move {
-                if let Err(error) = engine.remove(&id, true).await {
-                    tracing::warn!(container = %id, %error, "it could not be removed");
+        if !agreed.is_empty() {
+            let ctx = self.ctx.clone();
+            worker::run_to_its_end(async move {
+                for orphan in agreed {
+                    tracing::warn!(container = %orphan.name, "container that nobody looks after is removed");
+                    let gone = ctx.calls.dispose(&ctx.engine, &orphan.name, &orphan.id, GRACE).await;
+                    if let Err(error) = gone {
+                        tracing::warn!(container = %orphan.name, %error, "it could not be removed");
+                    }
                 }
             })
             .await?;
@@ -271,6 +273,8 @@ impl ObserverState {
 
     fn tell_apps(&self, ok: bool) {
         let now = now_ms();
+        // An app that is just being started reads it after it has taken its name.
+        self.ctx.reach.set(ok, now);
         for app in self.ctx.names.below::<AppMsg>(name::APPS) {
             let _ = app.cast(AppMsg::Engine(ok, now));
         }
@@ -283,14 +287,14 @@ impl ObserverState {
     fn publish_all(&self) {
         self.publish();
         self.publish_orphans();
-        self.ctx.publish(Row::Node(Box::new(self.ctx.calls.row())));
+        self.ctx.publish(Row::Node(Box::new(self.ctx.coming.row())));
     }
 
     fn publish_orphans(&self) {
         let names = self.orphans.names();
         let detail = match names.len() {
-            0 => "every container of this node belongs to an app".to_owned(),
-            _ => format!("of no app, removed when the next list agrees: {}", names.join(", ")),
+            0 => "every container of this node belongs to a service of an app".to_owned(),
+            _ => format!("of no service of any app, removed when later lists agree: {}", names.join(", ")),
         };
         let row = NodeView { key: ORPHANS.into(), ok: names.is_empty(), detail, last_ok: Some(now_ms()) };
         self.ctx.publish(Row::Node(Box::new(row)));

@@ -6,6 +6,7 @@
 
 mod images;
 mod progress;
+pub(crate) mod purge;
 mod steps;
 
 use crate::{app::AppMsg, clock::now_ms, control::ControlMsg, ctx::Ctx, names::name, stack::Plan, worker};
@@ -39,6 +40,12 @@ pub(crate) fn kind(command: &Command) -> OpKind {
     }
 }
 
+/// Whether a running operation does what a command asks for.
+pub(crate) fn does(running: &OpView, command: &Command) -> bool {
+    running.kind == kind(command)
+        && running.stages.iter().map(|stage| stage.key.as_str()).eq(steps::stages(command).iter().copied())
+}
+
 /// What holds until the operation says otherwise.
 pub(crate) fn first_hold(kind: OpKind) -> Hold {
     match kind {
@@ -49,7 +56,7 @@ pub(crate) fn first_hold(kind: OpKind) -> Hold {
 }
 
 /// The row of an operation that was just accepted.
-pub(crate) fn new_view(plan: &Plan, kind: OpKind) -> OpView {
+pub(crate) fn new_view(plan: &Plan, command: &Command) -> OpView {
     let stage = |key: &str| Stage {
         key: key.into(),
         state: StageState::Waiting,
@@ -60,13 +67,14 @@ pub(crate) fn new_view(plan: &Plan, kind: OpKind) -> OpView {
     };
     OpView {
         id: OpId(Ulid::new().to_string().into()),
-        kind,
+        kind: kind(command),
         app: plan.id.clone(),
         state: OpState::Queued,
-        stages: steps::stages(kind).iter().map(|key| stage(key)).collect(),
+        stages: steps::stages(command).iter().map(|key| stage(key)).collect(),
         started_at: now_ms(),
         ended_at: None,
         error: None,
+        residue: vec![],
     }
 }
 
@@ -168,6 +176,8 @@ pub(crate) enum Update {
     Detail(String, Option<f32>),
     /// The containers are asked for something else.
     Hold(Hold),
+    /// This stays on the machine.
+    Residue(Vec<String>),
 }
 
 /// Messages of an operation.
@@ -236,6 +246,7 @@ impl Actor for Operation {
             }
             OpMsg::Update(Update::Detail(text, progress)) => state.detail(text, progress),
             OpMsg::Update(Update::Hold(hold)) => state.hold = hold,
+            OpMsg::Update(Update::Residue(residue)) => state.view.residue = residue,
             OpMsg::Ended(result) => {
                 let (end_state, error) = match result {
                     Ok(()) => (OpState::Succeeded, None),

@@ -191,9 +191,8 @@ fn for_app(report: &Report) -> Option<(AppId, AppMsg)> {
     let later = |delay: Duration| millis(report.at + delay);
     let fate = match &report.event {
         ReportEvent::ChildTerminated { reason, .. } => {
-            // An actor's failure says nothing about its container.
-            reason.downcast_ref::<crate::ContainerExit>()?;
-            Fate::Ended(service)
+            let actor = child.cell.as_ref().map(ractor::ActorCell::get_id);
+            Fate::Ended(service, actor, reason.downcast_ref().cloned())
         }
         ReportEvent::RestartScheduled { delay, .. } => Fate::Backoff(service, later(*delay)),
         ReportEvent::Parked { retry_after } => Fate::Parked(service, retry_after.map(later)),

@@ -1,7 +1,7 @@
 //! The supervision tree as people see it, kept from the supervisors' reports.
 
 use crate::clock::millis;
-use protocol::{ExitView, Intensity, TreeKind, TreeState, TreeView};
+use protocol::{ExitView, Intensity, RestartView, TreeKind, TreeState, TreeView};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +20,12 @@ pub(crate) struct Record {
     pub(crate) reason: Option<String>,
     /// Restarts of its container since the node started.
     pub(crate) restarts: u32,
+    /// The last of them.
+    pub(crate) last_restart: Option<RestartView>,
+    /// When it is tried again, where it is given up until then.
+    pub(crate) retry_at: Option<u64>,
+    /// Somebody has asked for its next start, whatever failed before.
+    asked_for: bool,
 }
 
 #[derive(Default)]
@@ -57,6 +63,8 @@ impl Tree {
             ReportEvent::ChildStarted { cause } => {
                 row.state = TreeState::Running;
                 row.cause = Some(cause_text(cause));
+                row.restarts += u32::from(cause.failure().is_some());
+                inner.restarted(&path, cause, at);
             }
             ReportEvent::ChildTerminated { reason, restarting } => {
                 row.state = if *restarting { TreeState::Restarting } else { TreeState::Undefined };
@@ -64,11 +72,10 @@ impl Tree {
                 row.last_exit_at = Some(at);
                 let gone = !restarting && child.restart == Restart::Temporary;
                 if *restarting {
-                    row.restarts += 1;
                     inner.used(&report.path);
                     changed.push(report.path.to_string());
                 }
-                inner.record(&path, reason, *restarting, at);
+                inner.record(&path, reason, at);
                 if gone {
                     return (vec![], inner.remove(&path));
                 }
@@ -79,8 +86,10 @@ impl Tree {
                 row.last_exit = Some(error.to_string());
                 row.last_exit_at = Some(at);
             }
-            ReportEvent::Parked { .. } => {
+            ReportEvent::Parked { retry_after } => {
                 row.state = TreeState::Parked;
+                let retry_at = retry_after.map(|wait| millis(report.at + wait));
+                inner.records.entry(path).or_default().retry_at = retry_at;
                 // The supervisor begins its count anew for the others.
                 inner.forget_window(&report.path);
                 changed.push(report.path.to_string());
@@ -95,6 +104,16 @@ impl Tree {
     /// What is known of the child at `path`.
     pub(crate) fn record(&self, path: &str) -> Record {
         self.lock().records.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Somebody asks for the next start of the child at `path`.
+    pub(crate) fn ask_for(&self, path: &str) {
+        self.lock().records.entry(path.to_owned()).or_default().asked_for = true;
+    }
+
+    /// Whether somebody has asked for this start of the child at `path`; the next is another matter.
+    pub(crate) fn was_asked_for(&self, path: &str) -> bool {
+        self.lock().records.get_mut(path).is_some_and(|record| std::mem::take(&mut record.asked_for))
     }
 
     /// One row.
@@ -189,12 +208,24 @@ impl Inner {
         intensity.used = u32::try_from(window.len()).unwrap_or(u32::MAX);
     }
 
-    fn record(&mut self, path: &str, reason: &ExitReason, restarting: bool, at: u64) {
+    /// Counts a restart. An actor that failed has restarted no container.
+    fn restarted(&mut self, path: &str, cause: &StartCause, at: u64) {
+        let Some(exit) = cause.failure().and_then(|reason| reason.downcast_ref::<ContainerExit>()) else {
+            return;
+        };
+        let cause = match cause {
+            StartCause::SiblingFailure { id, .. } => format!("{id} {exit}"),
+            _ => exit.to_string(),
+        };
+        let record = self.records.entry(path.to_owned()).or_default();
+        record.restarts += 1;
+        record.last_restart = Some(RestartView { cause: vec![cause], at });
+    }
+
+    fn record(&mut self, path: &str, reason: &ExitReason, at: u64) {
         let record = self.records.entry(path.to_owned()).or_default();
         record.reason = Some(reason.to_string());
-        // An actor that failed has restarted no container.
         if let Some(exit) = reason.downcast_ref::<ContainerExit>() {
-            record.restarts += u32::from(restarting);
             record.last_exit = Some(ExitView { code: exit.code(), oom: exit.oom(), at });
         }
     }

@@ -6,20 +6,24 @@ use crate::{
     out::{Out, Tone, note, span, word},
 };
 use protocol::{
-    AppId, Command, OpState, OpView, Row, Stage, StageState, StreamId,
-    client::{Client, StreamEvent},
+    Command, CommandAccepted, Confirm, ErrorCode, OpState, OpView, Row, Stage, StageState, StreamId,
+    client::{Client, ClientError, StreamEvent},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Write},
+};
 
+/// `yes` is what the plan of a command that destroys something asks to be typed, where it was given beforehand.
 pub(crate) async fn run(
     client: &Client,
     on: &On,
-    command: impl FnOnce(AppId) -> Command,
+    command: &Command,
+    yes: Option<&str>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let command = command(on.app.clone());
     if !on.waits() {
-        let accepted = client.command(&command, None).await?;
+        let accepted = give(client, command, yes, out).await?;
         if out.json() {
             return out.object(&accepted);
         }
@@ -27,7 +31,7 @@ pub(crate) async fn run(
     }
     // Subscribed before it is asked for, so that nothing of it is missed.
     let mut rows = client.subscribe(&[StreamId::Ops]).await?;
-    let accepted = client.command(&command, None).await?;
+    let accepted = give(client, command, yes, out).await?;
     let mut told = Told::default();
     loop {
         let changed = match rows.next().await? {
@@ -57,6 +61,48 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Gives the command; where the node wants it confirmed, after the plan was shown and agreed to.
+async fn give(
+    client: &Client,
+    command: &Command,
+    yes: Option<&str>,
+    out: &mut Out,
+) -> Result<CommandAccepted, Failure> {
+    let refused = match client.command(command, None).await {
+        Err(ClientError::Refused(refused)) if refused.code == ErrorCode::ConfirmRequired => refused,
+        answer => return Ok(answer?),
+    };
+    let Some(Confirm { plan, token }) = refused.confirm.as_deref() else {
+        return Err(ClientError::Refused(refused).into());
+    };
+    let word = plan.type_to_confirm.as_deref().unwrap_or("yes");
+    let typed = match yes {
+        Some(yes) => yes.to_owned(),
+        None if out.terminal() => {
+            for (title, list) in [("This goes for good:", &plan.removes), ("This stays:", &plan.keeps)] {
+                out.line(title)?;
+                for item in list {
+                    out.line(&format!("  {item}"))?;
+                }
+            }
+            ask(&format!("Type {word} to go on: "))?
+        }
+        None => return Err(Failure::Unconfirmed(word.to_owned())),
+    };
+    if typed.trim() != word {
+        return Err(Failure::NotConfirmed(word.to_owned()));
+    }
+    Ok(client.command_confirmed(command, token).await?)
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
+    let mut stderr = io::stderr();
+    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(Failure::Output)?;
+    let mut typed = String::new();
+    io::stdin().lock().read_line(&mut typed).map_err(|_| Failure::Nothing)?;
+    Ok(typed)
 }
 
 /// What has been printed of an operation.
@@ -91,12 +137,16 @@ impl Told {
         let took = took.unwrap_or_default();
         let tone = if op.state == OpState::Succeeded { Tone::Good } else { Tone::Bad };
         let state = out.paint(tone, &word(&op.state));
-        let Some(error) = &op.error else { return out.line(&format!("{title}: {state}{took}")) };
-        out.line(&format!("{title}: {state}{took}: {} [{}]", error.message, error.code))?;
-        match &error.hint {
-            Some(hint) => out.line(&format!("  {hint}")),
-            None => Ok(()),
+        match &op.error {
+            None => out.line(&format!("{title}: {state}{took}"))?,
+            Some(error) => {
+                out.line(&format!("{title}: {state}{took}: {} [{}]", error.message, error.code))?;
+                if let Some(hint) = &error.hint {
+                    out.line(&format!("  {hint}"))?;
+                }
+            }
         }
+        op.residue.iter().try_for_each(|left| out.line(&format!("  left behind: {left}")))
     }
 }
 
@@ -150,6 +200,7 @@ mod tests {
             started_at: 1_000,
             ended_at: state.is_terminal().then_some(13_000),
             error: None,
+            residue: vec![],
         }
     }
 
@@ -169,6 +220,7 @@ mod tests {
             hint: Some("free it".into()),
             retryable: true,
         });
+        failed.residue = vec!["network demo_default".into()];
         told.tell(&failed, &mut out).unwrap();
         let expected = [
             "  images: running",
@@ -176,6 +228,7 @@ mod tests {
             "  start: failed",
             "install demo: failed in 12 s: port 80 is taken [port_in_use]",
             "  free it",
+            "  left behind: network demo_default",
         ];
         assert_eq!(shared.text().lines().collect::<Vec<_>>(), expected);
     }

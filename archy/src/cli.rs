@@ -61,8 +61,17 @@ pub(crate) enum Command {
     Stop(On),
     /// Stop an app and start it
     Restart(On),
-    /// Take an app off the node; its data are kept
-    Uninstall(On),
+    /// Take an app off the node; its data are kept unless --purge is given
+    Uninstall {
+        #[command(flatten)]
+        on: On,
+        /// Delete its volumes, data and secrets, too, also those that an earlier uninstall has kept
+        #[arg(long)]
+        purge: bool,
+        /// With --purge: the app's id once more, instead of being asked
+        #[arg(long, value_name = "APP", requires = "purge")]
+        confirm: Option<String>,
+    },
     /// Print every change as it happens
     Watch {
         /// What to watch

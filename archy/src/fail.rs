@@ -26,6 +26,10 @@ pub(crate) enum Failure {
     Unwritable(PathBuf, #[source] io::Error),
     #[error("nothing was typed")]
     Nothing,
+    #[error("this destroys something and has to be confirmed")]
+    Unconfirmed(String),
+    #[error("that is not {0}; nothing was done")]
+    NotConfirmed(String),
     #[error("the token cannot be read from {path}", path = .0.display())]
     Token(PathBuf, #[source] io::Error),
     #[error("there is no home directory; give --data-dir")]
@@ -56,6 +60,8 @@ impl Failure {
             Self::Unreadable(..)
             | Self::Unwritable(..)
             | Self::Nothing
+            | Self::Unconfirmed(_)
+            | Self::NotConfirmed(_)
             | Self::Token(..)
             | Self::NoHome
             | Self::Client(ClientError::Address { .. }) => 2,
@@ -72,6 +78,7 @@ impl Failure {
             Self::Client(ClientError::Protocol(_)) => {
                 Some("use the archy that was built with this node".into())
             }
+            Self::Unconfirmed(word) => Some(format!("add --confirm {word}")),
             Self::Token(..) => Some(
                 "give the node's --data-dir or its --token-file, as the user that the node runs as".into(),
             ),

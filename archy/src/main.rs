@@ -67,23 +67,28 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
             logs::run(&node::client(cli)?, app, service.as_ref(), *tail, *follow, out).await
         }
         Command::Install(on) => {
-            act::run(&node::client(cli)?, on, |app| protocol::Command::Install { app }, out).await
+            let command = protocol::Command::Install { app: on.app.clone() };
+            act::run(&node::client(cli)?, on, &command, None, out).await
         }
         Command::Start { on, anyway } => {
-            let command = |app| match anyway {
+            let app = on.app.clone();
+            let command = match anyway {
                 true => protocol::Command::StartAnyway { app },
                 false => protocol::Command::Start { app },
             };
-            act::run(&node::client(cli)?, on, command, out).await
+            act::run(&node::client(cli)?, on, &command, None, out).await
         }
         Command::Stop(on) => {
-            act::run(&node::client(cli)?, on, |app| protocol::Command::Stop { app }, out).await
+            let command = protocol::Command::Stop { app: on.app.clone() };
+            act::run(&node::client(cli)?, on, &command, None, out).await
         }
         Command::Restart(on) => {
-            act::run(&node::client(cli)?, on, |app| protocol::Command::Restart { app }, out).await
+            let command = protocol::Command::Restart { app: on.app.clone() };
+            act::run(&node::client(cli)?, on, &command, None, out).await
         }
-        Command::Uninstall(on) => {
-            act::run(&node::client(cli)?, on, |app| protocol::Command::Uninstall { app }, out).await
+        Command::Uninstall { on, purge, confirm } => {
+            let command = protocol::Command::Uninstall { app: on.app.clone(), purge: *purge };
+            act::run(&node::client(cli)?, on, &command, confirm.as_deref(), out).await
         }
     }
 }

@@ -14,10 +14,12 @@ mod service;
 pub mod sim;
 #[cfg(test)]
 mod testing;
+mod usage;
 
 pub use error::{EngineError, ErrorClass};
 pub use podman::Podman;
 pub use service::PodmanService;
+pub use usage::Usage;
 
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -222,6 +224,9 @@ pub trait Engine: Send + Sync + 'static {
     async fn events(&self, since: Option<u64>) -> Result<BoxStream<'static, Result<Event>>>;
     /// Resolves when the process has ended; `NotFound` when it has ended already or the pid is another process now.
     async fn exit_of(&self, process: ProcessRef) -> Result<BoxFuture<'static, ()>>;
+
+    /// What the container with this first process uses; `NotFound` when the process has ended.
+    async fn usage(&self, process: ProcessRef) -> Result<Usage>;
 
     /// Runs a command inside a container and waits for it.
     async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput>;

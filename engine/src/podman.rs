@@ -12,7 +12,7 @@ mod spec;
 
 use crate::{
     BuildRequest, Engine, EngineError, EngineInfo, Event, ExecOutput, Inspect, LogLine, ProcessRef,
-    ProgressSink, Result, Summary, process,
+    ProgressSink, Result, Summary, Usage, process, usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -210,6 +210,13 @@ impl Engine for Podman {
 
     async fn exit_of(&self, process: ProcessRef) -> Result<BoxFuture<'static, ()>> {
         process.exit()
+    }
+
+    async fn usage(&self, process: ProcessRef) -> Result<Usage> {
+        let broken = |message| EngineError::Broken { subject: format!("process {}", process.pid), message };
+        tokio::task::spawn_blocking(move || usage::of(process))
+            .await
+            .map_err(|error| broken(error.to_string()))?
     }
 
     async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {

@@ -92,6 +92,16 @@ impl Sim {
         }
     }
 
+    /// Takes files of every container of this name out of the engine's storage as soon as it is made, or not any more.
+    pub fn damage_new(&self, name: &str, damaged: bool) {
+        let mut world = self.world();
+        if damaged {
+            world.damages.insert(name.to_owned());
+        } else {
+            world.damages.remove(name);
+        }
+    }
+
     /// Changes how a container was made, as if another node or a person had made it.
     pub fn remake(&self, name: &str, change: impl FnOnce(&mut ContainerSpec)) {
         self.world().remake(name, change);
@@ -137,6 +147,11 @@ impl Sim {
     /// Lets the next call of this method fail; several add up.
     pub fn fail_next(&self, call: &'static str, error: EngineError) {
         self.world().failures.entry(call).or_default().push_back(error);
+    }
+
+    /// Lets the next call of this method panic.
+    pub fn panic_next(&self, call: &'static str) {
+        self.world().panics.insert(call);
     }
 
     /// Sets how long this method takes from now on.

@@ -228,9 +228,34 @@ impl Client {
         command: &Command,
         idempotency_key: Option<&str>,
     ) -> Result<CommandAccepted, ClientError> {
+        self.give(command, idempotency_key, None).await
+    }
+
+    /// Gives a command that destroys something, with the token of its [`Confirm`](crate::Confirm): the node has
+    /// refused it once with [`ErrorCode::ConfirmRequired`](crate::ErrorCode::ConfirmRequired) and the plan.
+    ///
+    /// # Errors
+    ///
+    /// As [`command`](Self::command).
+    pub async fn command_confirmed(
+        &self,
+        command: &Command,
+        token: &str,
+    ) -> Result<CommandAccepted, ClientError> {
+        self.give(command, None, Some(token)).await
+    }
+
+    async fn give(
+        &self,
+        command: &Command,
+        idempotency_key: Option<&str>,
+        confirm_token: Option<&str>,
+    ) -> Result<CommandAccepted, ClientError> {
         let mut request = self.http.post(format!("{}/api/v1/commands", self.base)).json(command);
-        if let Some(key) = idempotency_key {
-            request = request.header("Idempotency-Key", key);
+        for (header, value) in [("Idempotency-Key", idempotency_key), ("Confirm-Token", confirm_token)] {
+            if let Some(value) = value {
+                request = request.header(header, value);
+            }
         }
         let answer = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
         self.decode(answer).await

@@ -36,10 +36,13 @@ pub enum Command {
         /// App.
         app: AppId,
     },
-    /// Take it off the node. Volumes, data and secrets are kept.
+    /// Take it off the node.
     Uninstall {
         /// App.
         app: AppId,
+        /// Whether its volumes, data and secrets go, too; that has to be confirmed. Otherwise they are kept.
+        #[serde(default)]
+        purge: bool,
     },
 }
 
@@ -52,7 +55,7 @@ impl Command {
             | Self::StartAnyway { app }
             | Self::Stop { app }
             | Self::Restart { app }
-            | Self::Uninstall { app } => app,
+            | Self::Uninstall { app, .. } => app,
         }
     }
 }

@@ -38,8 +38,8 @@ pub use metrics::{ContainerMetrics, MetricsView};
 pub use stream::{Row, StreamId, StreamName};
 pub use view::{
     AppView, CatalogEntry, Confidence, ContainerPhase, ContainerView, Desired, ExitView, Health, Intensity,
-    LaunchUrl, NodeView, OpError, OpKind, OpState, OpView, Phase, Stage, StageState, TreeKind, TreeState,
-    TreeView, WaitView,
+    LaunchUrl, NodeView, OpError, OpKind, OpState, OpView, Phase, RestartView, Stage, StageState, TreeKind,
+    TreeState, TreeView, WaitView,
 };
 
 #[cfg(test)]

@@ -45,6 +45,6 @@ pub struct MetricsView {
     /// When it was measured.
     #[cfg_attr(test, ts(type = "number"))]
     pub measured_at: u64,
-    /// Its containers in start order; those that do not run are left out.
+    /// Its containers by name; those that do not run are left out.
     pub usage: Vec<ContainerMetrics>,
 }

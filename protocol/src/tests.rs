@@ -26,6 +26,7 @@ macro_rules! for_all_types {
             Health,
             ContainerPhase,
             ExitView,
+            RestartView,
             WaitView,
             ContainerView,
             LaunchUrl,

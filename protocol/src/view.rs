@@ -128,6 +128,17 @@ pub struct ExitView {
     pub at: u64,
 }
 
+/// A restart of a container by its supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS, JsonSchema))]
+pub struct RestartView {
+    /// What led to it, nearest first, for instance `api exited with code 137`; where no other is named, it failed itself.
+    pub cause: Vec<String>,
+    /// When it was seen.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub at: u64,
+}
+
 /// What somebody waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS, JsonSchema))]
@@ -172,8 +183,11 @@ pub struct ContainerView {
     /// When the running process was started.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub started_at: Option<u64>,
-    /// How often the supervisor restarted it since the node started.
+    /// How often it was restarted since the node started, for its own failure or a sibling's.
     pub restarts: u32,
+    /// Why it was restarted last.
+    #[serde(default)]
+    pub last_restart: Option<RestartView>,
     /// How it ended last.
     pub last_exit: Option<ExitView>,
     /// Image reference.
@@ -357,6 +371,9 @@ pub struct OpView {
     pub ended_at: Option<u64>,
     /// Why it failed.
     pub error: Option<OpError>,
+    /// What it could not take with it and left on the machine, in words.
+    #[serde(default)]
+    pub residue: Vec<String>,
 }
 
 /// Supervisor or worker.

@@ -53,6 +53,9 @@ impl NodeApi for Node {
     async fn submit(&self, _: Command, _: Option<String>) -> Result<CommandAccepted, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }
+    async fn plan(&self, _: &Command) -> Result<Option<protocol::Plan>, ApiError> {
+        Ok(None)
+    }
     async fn logs(&self, _: &AppId, _: &ServiceName, _: u32, _: bool) -> Result<LogLines, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }

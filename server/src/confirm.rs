@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_confirmation_is_for_one_command_plan_and_caller_and_ends() {
         let confirmations = Confirmations::default();
-        let command = |app: &str| Command::Uninstall { app: app.parse().unwrap() };
+        let command = |app: &str| Command::Uninstall { app: app.parse().unwrap(), purge: false };
         let plan = || Plan { removes: vec!["3 containers".into()], ..Plan::default() };
         let error = confirmations.ask(&command("demo"), plan(), "me", 1_000).into_error();
         assert_eq!(error.code, ErrorCode::ConfirmRequired);

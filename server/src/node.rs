@@ -43,10 +43,8 @@ pub trait NodeApi: Send + Sync + 'static {
         app: Option<AppId>,
         limit: u32,
     ) -> Result<EventPage, ApiError>;
-    /// What a command would destroy; `None` for one that needs no confirmation, as none of today's commands does.
-    async fn plan(&self, _: &Command) -> Result<Option<Plan>, ApiError> {
-        Ok(None)
-    }
+    /// What a command would destroy; `None` for one that needs no confirmation.
+    async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError>;
 }
 
 #[async_trait]
@@ -89,5 +87,8 @@ impl NodeApi for actors::NodeHandle {
         limit: u32,
     ) -> Result<EventPage, ApiError> {
         Self::events(self, before, app, limit).await
+    }
+    async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError> {
+        Self::plan(self, command).await
     }
 }

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -18,33 +17,22 @@ pub(crate) struct Guarded<A> {
 
 impl<A> Guarded<A> {
     pub(crate) fn new(actor: A, supervisor: ActorCell) -> Self {
-        Self {
-            actor,
-            end: EndGuard { supervisor, id: OnceLock::new(), event_follows: AtomicBool::new(false) },
-        }
+        Self { actor, end: EndGuard { supervisor, id: OnceLock::new() } }
     }
 }
 
-/// Tells the supervisor at the end of the actor that it is gone, unless the link will.
+/// Tells the supervisor at the end of the actor that it is gone.
+///
+/// The link tells it too, unless somebody takes it off, which may happen up to the very end. The actor is dropped after
+/// ractor has sent its event, so that whoever hears of both hears this last.
 struct EndGuard {
     supervisor: ActorCell,
     id: OnceLock<ActorId>,
-    event_follows: AtomicBool,
-}
-
-impl EndGuard {
-    /// Notes, at an end that runs code of ours, whether ractor's event will reach the supervisor.
-    fn note<M>(&self, myself: &ActorRef<M>) {
-        let linked = myself.try_get_supervisor().is_some_and(|it| it.get_id() == self.supervisor.get_id());
-        self.event_follows.store(linked, Ordering::Relaxed);
-    }
 }
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        if let Some(id) = self.id.get()
-            && !self.event_follows.load(Ordering::Relaxed)
-        {
+        if let Some(id) = self.id.get() {
             // The supervisor may be gone first.
             let _ = self.supervisor.send_message(SupMsg::Gone(*id));
         }
@@ -82,11 +70,7 @@ impl<A: Actor> Actor for Guarded<A> {
         myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let result = caught(async { self.actor.post_start(myself.clone(), state).await }).await;
-        if result.is_err() {
-            self.end.note(&myself);
-        }
-        result
+        caught(async { self.actor.post_start(myself, state).await }).await
     }
 
     async fn post_stop(
@@ -94,9 +78,7 @@ impl<A: Actor> Actor for Guarded<A> {
         myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let result = caught(async { self.actor.post_stop(myself.clone(), state).await }).await;
-        self.end.note(&myself);
-        result
+        caught(async { self.actor.post_stop(myself, state).await }).await
     }
 
     async fn handle(
@@ -105,11 +87,7 @@ impl<A: Actor> Actor for Guarded<A> {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let result = caught(async { self.actor.handle(myself.clone(), message, state).await }).await;
-        if result.is_err() {
-            self.end.note(&myself);
-        }
-        result
+        caught(async { self.actor.handle(myself, message, state).await }).await
     }
 
     async fn handle_supervisor_evt(
@@ -118,11 +96,6 @@ impl<A: Actor> Actor for Guarded<A> {
         message: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let result =
-            caught(async { self.actor.handle_supervisor_evt(myself.clone(), message, state).await }).await;
-        if result.is_err() {
-            self.end.note(&myself);
-        }
-        result
+        caught(async { self.actor.handle_supervisor_evt(myself, message, state).await }).await
     }
 }

@@ -1,8 +1,8 @@
 //! Faults of containers and of the engine that come from outside, one by one, over the simulated engine.
 
-use apps::{ContainerSpec, LABEL_APP, LABEL_DIGEST, LABEL_NODE};
+use apps::{ContainerSpec, LABEL_DIGEST};
 use engine::{Engine, EngineError, EngineState};
-use protocol::{AppView, Confidence, ContainerPhase, OpState, Phase};
+use protocol::{AppView, Confidence, ContainerPhase, Health, OpState, Phase};
 use std::time::Duration;
 use tests::{SHOP, SimNode, phase_of, shop};
 use tokio::time::{Instant, advance, sleep};
@@ -97,39 +97,75 @@ async fn a_renamed_container_is_known_by_its_labels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_double_goes_when_two_lists_show_it_and_strangers_stay() {
-    let t = installed(SHOP).await;
-    let labels = t.sim.inspect("shop-db").await.unwrap().labels;
-    let stranger = |name: &str, labels: &[(&str, String)]| ContainerSpec {
-        name: name.into(),
-        image: "localhost/db:1".into(),
-        labels: labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
-        ..ContainerSpec::default()
-    };
-    let node = labels[LABEL_NODE].clone();
-    let of_no_app = [(LABEL_NODE, node), (LABEL_APP, "gone".to_owned())];
-    let of_another_node = [(LABEL_NODE, "other".to_owned()), (LABEL_APP, "shop".to_owned())];
-    t.sim.create(&ContainerSpec { labels, ..stranger("double", &[]) }).await.unwrap();
-    t.sim.create(&stranger("orphan", &of_no_app)).await.unwrap();
-    t.sim.create(&stranger("unlabelled", &[])).await.unwrap();
-    t.sim.create(&stranger("neighbour", &of_another_node)).await.unwrap();
-    t.sim.forget_calls();
-    sleep(Duration::from_secs(31)).await;
-    assert!(calls(&t).is_empty(), "one list is not enough: {:?}", calls(&t));
-    sleep(TWO_LISTS).await;
-    let mut removed = calls(&t);
-    removed.sort();
-    assert_eq!(removed, ["remove double", "remove orphan"]);
-    assert_eq!(t.app("shop").unwrap().phase, Phase::Running);
+async fn damaged_storage_is_repaired_once_and_then_given_up() {
+    for damaged in ["shop-db", "shop-db_net"] {
+        let t = installed(SHOP).await;
+        t.sim.damage(damaged);
+        t.sim.crash(damaged, 1);
+        t.wait_app("shop", |app| app.phase == Phase::Running && app.restarts > 0).await;
+        assert_eq!(
+            (t.sim.count("remove", damaged), t.sim.count("create", damaged)),
+            (1, 1),
+            "{:?}",
+            calls(&t)
+        );
+        t.sim.forget_calls();
+        // Whatever is made is damaged again: no second repair, now or at any later attempt.
+        t.sim.damage_new(damaged, true);
+        t.sim.damage(damaged);
+        t.sim.crash(damaged, 1);
+        t.wait_phase("shop", Phase::CrashLooping).await;
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(
+            (t.sim.count("remove", damaged), t.sim.count("create", damaged)),
+            (1, 1),
+            "{:?}",
+            calls(&t)
+        );
+        let app = t.wait_phase("shop", Phase::CrashLooping).await;
+        assert!(app.reason.as_ref().unwrap().contains("damaged"), "{:?}", app.reason);
+        // Somebody mends the storage and asks for it.
+        t.sim.damage_new(damaged, false);
+        t.perform(shop::start()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        assert_eq!(t.sim.count("remove", damaged), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn damaged_storage_is_repaired_once_and_then_given_up() {
-    let t = installed(SHOP).await;
-    t.sim.damage("shop-db");
-    t.sim.crash("shop-db", 1);
-    recovered(&t, [1, 0]).await;
-    assert_eq!(calls(&t), ["remove shop-db", "create shop-db", "start shop-db"]);
+async fn attempts_at_a_port_that_is_taken_grow_apart_and_are_counted() {
+    let t = installed(&SHOP.replace("intensity: 3", "intensity: 5")).await;
+    t.perform(shop::stop()).await;
+    t.sim.forget_calls();
+    t.sim.occupy_port(apps::PortProtocol::Tcp, 28080, true);
+    let begin = Instant::now();
+    let op = t.submit(shop::start()).await.unwrap();
+    let attempts = std::sync::Mutex::new(Vec::new());
+    let end = t
+        .wait_app("shop", |app| {
+            let mut attempts = attempts.lock().unwrap();
+            let made = t.sim.count("start", "shop-web_net");
+            while attempts.len() < made {
+                attempts.push(begin.elapsed().as_secs());
+            }
+            app.phase == Phase::CrashLooping || phase_of(app, "web") == ContainerPhase::Parked
+        })
+        .await;
+    let attempts = attempts.lock().unwrap().clone();
+    assert_eq!(restarts(&end), [0, 5], "every attempt is counted");
+    // At once, then after 1, 2, 4 and, that being the most, 4 s.
+    assert_eq!(attempts.len(), 6, "{attempts:?}");
+    let gaps: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.windows(2).all(|pair| pair[0] <= pair[1]) && gaps[4] >= 4, "{attempts:?}");
+    let error = t.ended(&op).await.error.unwrap();
+    assert!(error.message.contains("28080"), "{error:?}");
+    // From then on one round of attempts in five minutes, until the port is free.
+    t.sim.forget_calls();
+    sleep(Duration::from_secs(3600)).await;
+    let made = t.sim.count("start", "shop-web_net");
+    assert!((11..=6 * 12).contains(&made), "{made}");
+    t.sim.occupy_port(apps::PortProtocol::Tcp, 28080, false);
+    t.wait_phase("shop", Phase::Running).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,7 +354,13 @@ async fn a_stop_is_not_over_while_a_container_without_its_network_runs() {
     let t = installed(ONE).await;
     t.sim.delay("inspect", Duration::from_secs(5));
     t.sim.crash("shop-web_net", 137);
-    t.wait_app("shop", |app| phase_of(app, "web") == ContainerPhase::Exited).await;
+    // It runs, and nobody reaches it.
+    let app = t.wait_app("shop", |app| app.phase == Phase::Unhealthy).await;
+    assert_eq!(
+        (phase_of(&app, "web"), app.containers[0].health),
+        (ContainerPhase::Running, Health::Unhealthy)
+    );
+    assert!(app.reason.as_ref().unwrap().contains("its network is gone"), "{:?}", app.reason);
     t.perform(shop::stop()).await;
     assert_eq!(t.sim.states()["shop-web"], EngineState::Exited);
 }
@@ -400,4 +442,36 @@ async fn what_cannot_be_done_is_tried_ever_more_rarely_and_says_why() {
     assert!(t.sim.count("remove", "shop-db") < 40, "{}", t.sim.count("remove", "shop-db"));
     let app = t.app("shop").unwrap();
     assert!(app.containers[0].reason.as_ref().unwrap().contains("busy"), "{app:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_counts_as_failed_and_is_made_again() {
+    for call in ["create", "start", "stop", "remove"] {
+        let t = SimNode::start(&[SHOP]).await;
+        t.sim.panic_next(call);
+        t.perform(shop::install()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        t.perform(shop::uninstall()).await;
+        assert!(t.sim.states().is_empty(), "{call}: {:?}", t.sim.states());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_could_not_be_watched_is_missed_by_the_next_list_and_watched_from_then_on() {
+    let error = || EngineError::Broken { subject: "process 1".into(), message: "too many open files".into() };
+    for failures in [2, 1000] {
+        let t = SimNode::start(&[SHOP]).await;
+        for _ in 0..failures {
+            t.sim.fail_next("exit_of", error());
+        }
+        t.perform(shop::install()).await;
+        t.wait_phase("shop", Phase::Running).await;
+        sleep(TWO_LISTS).await;
+        let begin = Instant::now();
+        // Nobody tells of it: neither the engine nor, in the second round, the kernel.
+        t.sim.zombie("shop-db");
+        recovered(&t, [1, 0]).await;
+        let bound = Duration::from_secs(if failures == 1000 { 35 } else { 1 });
+        assert!(begin.elapsed() < bound, "{failures}: {:?}", begin.elapsed());
+    }
 }

@@ -60,6 +60,13 @@ async fn the_journal_tells_commands_operations_and_what_supervisors_did_and_why(
     let restarts = t.node.counters().restarts();
     assert_eq!(restarts.get(&("shop".to_owned(), "exited")), Some(&1), "{restarts:?}");
 
+    // An actor's failure is told as what it is: the container is not restarted.
+    t.kill(("container/shop/web", "node/stacks/shop/containers/web")).await;
+    let told = journal(&t, "actor_restarted").await;
+    let count = |kind: &str| told.iter().filter(|event| event.kind == kind).count();
+    let kinds = ["actor_died", "actor_restarted", "child_died", "child_restarted"];
+    assert_eq!(kinds.map(count), [1, 1, 1, 1], "{told:#?}");
+
     let last = told.last().unwrap().seq;
     let t = t.restart().await;
     t.perform(shop::stop()).await;

@@ -1,6 +1,6 @@
 //! An app's life: install, stop, start, restart, uninstall, and what a restart of the node makes of each.
 
-use engine::{EngineError, EngineState};
+use engine::{Engine, EngineError, EngineState};
 use protocol::{ContainerPhase, Desired, ErrorCode, OpKind, OpState, Phase, StageState, StreamId};
 use std::sync::atomic::Ordering;
 use tests::{SHOP, SimNode, phase_of, shop};
@@ -81,6 +81,57 @@ async fn uninstall_leaves_no_container_and_no_ghost_but_keeps_the_data() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_purge_says_what_goes_and_takes_all_of_it_also_at_the_second_try_and_after_an_uninstall() {
+    let t = SimNode::start(&[SHOP]).await;
+    t.perform(shop::install()).await;
+    assert_eq!(t.node.plan(&shop::uninstall()).await.unwrap(), None);
+    let plan = t.node.plan(&shop::purge()).await.unwrap().unwrap();
+    assert_eq!(plan.type_to_confirm.as_deref(), Some("shop"));
+    assert!(plan.removes.iter().any(|it| it.contains("volume shop_db")), "{plan:?}");
+
+    let refused = EngineError::Broken { subject: "volume shop_db".into(), message: "busy".into() };
+    t.sim.fail_next("remove_volume", refused);
+    let op = t.submit(shop::purge()).await.unwrap();
+    let op = t.ended(&op).await;
+    assert_eq!(op.state, OpState::Failed, "{op:#?}");
+    assert!(op.error.unwrap().message.contains("busy"));
+    let volumes = async || t.sim.list_volumes(&[]).await.unwrap();
+    assert_eq!(
+        volumes().await,
+        ["shop_db"],
+        "the app can be seen and purged as long as something of it is there"
+    );
+    assert_ne!(t.app("shop").unwrap().phase, Phase::NotInstalled);
+    t.perform(shop::purge()).await;
+    let nothing_left = async || {
+        t.wait_phase("shop", Phase::NotInstalled).await;
+        assert!(volumes().await.is_empty() && t.sim.states().is_empty());
+        assert!(!t.data_dir().join("secrets/shop").exists() && !t.data_dir().join("data/shop").exists());
+        assert!(!t.sim.secret_exists("shop_pass").await.unwrap());
+    };
+    nothing_left().await;
+
+    t.perform(shop::install()).await;
+    t.perform(shop::uninstall()).await;
+    assert!(t.data_dir().join("secrets/shop/pass").exists());
+    t.perform(shop::purge()).await;
+    nothing_left().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uninstall_that_keeps_the_data_is_not_joined_by_one_that_does_not() {
+    let t = SimNode::start(&[SHOP]).await;
+    t.perform(shop::install()).await;
+    t.sim.hang("stop");
+    let keeps = t.submit(shop::uninstall()).await.unwrap();
+    assert_eq!(t.submit(shop::uninstall()).await.unwrap(), keeps);
+    assert_eq!(t.submit(shop::purge()).await.unwrap_err(), ErrorCode::OpInProgress);
+    t.sim.resume("stop");
+    assert_eq!(t.ended(&keeps).await.state, OpState::Succeeded);
+    assert!(t.data_dir().join("secrets/shop/pass").exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_stops_and_starts_every_container_once() {
     let t = SimNode::start(&[SHOP]).await;
     t.perform(shop::install()).await;
@@ -113,7 +164,7 @@ async fn a_failed_install_says_why_and_is_undone() {
 #[tokio::test(start_paused = true)]
 async fn a_port_in_use_fails_the_install_before_anything_is_made() {
     let t = SimNode::start(&[&SHOP.replace("28080", "28081")]).await;
-    let _taken = std::net::TcpListener::bind("127.0.0.1:28081").unwrap();
+    let _taken = std::net::TcpListener::bind((tests::host(), 28081)).unwrap();
     let op = t.submit(shop::install()).await.unwrap();
     let view = t.ended(&op).await;
     assert_eq!(view.error.unwrap().code, "port_in_use");
@@ -193,7 +244,7 @@ async fn an_app_that_was_written_but_never_begun_is_gone_after_a_restart() {
         .restart_after(|| {
             let database = rusqlite::Connection::open(dir.join("node.sqlite")).unwrap();
             let row = (SHOP, "/nowhere");
-            let sql = "INSERT INTO apps VALUES ('shop', ?1, ?2, 'running', 0)";
+            let sql = "INSERT INTO apps VALUES ('shop', ?1, ?2, 'running', 0, 0)";
             database.execute(sql, row).unwrap();
         })
         .await;

@@ -5,4 +5,7 @@ mod gates;
 mod interface;
 mod life;
 mod recovery;
+mod strays;
 mod tidy;
+mod truth;
+mod usage;

@@ -8,7 +8,7 @@ mod kill;
 mod outside;
 mod reboot;
 mod stale;
-mod support;
+pub(crate) mod support;
 
 /// A test that runs as the user who owns the containers.
 macro_rules! fault_test {

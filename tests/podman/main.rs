@@ -4,3 +4,4 @@ mod engine;
 mod fault;
 mod node;
 mod owner;
+mod supply;

@@ -2,7 +2,9 @@
 
 use actors::{NodeConfig, NodeHandle};
 use engine::{ExecOutput, sim::Sim};
-use protocol::{AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId};
+use protocol::{
+    AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId, TreeView,
+};
 use serde_json::from_str;
 use std::{
     path::Path,
@@ -144,6 +146,17 @@ impl SimNode {
         self.wait_app(id, |app| app.phase == phase).await
     }
 
+    /// Kills an actor and waits for its next incarnation: its name, and its path in the tree.
+    pub async fn kill(&self, (name, path): (&str, &str)) {
+        let generation = || {
+            let row = self.node.board().row(StreamId::Tree, path);
+            row.map(|row| from_str::<TreeView>(&row).unwrap().generation)
+        };
+        let before = generation();
+        assert!(self.node.kill_actor(name), "{name}");
+        self.wait(StreamId::Tree, || (generation() > before).then_some(())).await;
+    }
+
     /// Waits for something on a stream of the board.
     pub async fn wait<T>(&self, stream: StreamId, look: impl Fn() -> Option<T>) -> T {
         let mut heads = self.node.board().watch(stream);
@@ -165,7 +178,14 @@ impl SimNode {
     }
 }
 
+/// This process's own address: tests run side by side, and an install looks whether its ports are free.
+pub fn host() -> String {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    format!("127.{}.{c}.{d}", b | 1)
+}
+
 fn add(dir: &Path, manifest: &str) {
+    let manifest = &manifest.replace("host_ip: 127.0.0.1", &format!("host_ip: {}", host()));
     let id = manifest.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
     let folder = dir.join("catalog").join(id);
     std::fs::create_dir_all(&folder).unwrap();
@@ -212,6 +232,10 @@ pub mod shop {
     }
     /// Uninstall it.
     pub fn uninstall() -> Command {
-        Command::Uninstall { app: id() }
+        Command::Uninstall { app: id(), purge: false }
+    }
+    /// Uninstall it with its data.
+    pub fn purge() -> Command {
+        Command::Uninstall { app: id(), purge: true }
     }
 }

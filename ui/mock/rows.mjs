@@ -14,7 +14,7 @@ export const PORT_IN_USE = {
 
 export const container = (app, service, over = {}) => ({
   service, name: `${app}-${service}`, id: 'f00d'.repeat(16), phase: 'running', health: 'healthy', wait: [], reason: null,
-  since: min(42), started_at: min(42), restarts: 0, last_exit: null, image: `localhost/${app}/${service}:1`, ...over,
+  since: min(42), started_at: min(42), restarts: 0, last_restart: null, last_exit: null, image: `localhost/${app}/${service}:1`, ...over,
 })
 export const app = (id, name, tagline, over = {}) => ({
   id, name, tagline, version: '1.0.0', installed: true, phase: 'running', reason: null, since: min(42), observed_at: T0,
@@ -23,7 +23,7 @@ export const app = (id, name, tagline, over = {}) => ({
 })
 const stage = (key) => ({ key, state: 'waiting', progress: null, detail: null, started_at: null, ended_at: null })
 export const op = (id, kind, appId, stages) => ({
-  id, kind, app: appId, state: 'queued', stages: stages.map(([key]) => stage(key)), started_at: Date.now(), ended_at: null, error: null,
+  id, kind, app: appId, state: 'queued', stages: stages.map(([key]) => stage(key)), started_at: Date.now(), ended_at: null, error: null, residue: [],
 })
 const INSTALL = [['check'], ['images', 780], ['secrets'], ['networks'], ['containers'], ['start'], ['ready']]
 
@@ -80,7 +80,7 @@ function rich(node) {
   running.stages = running.stages.map((s, i) => (i === 0 ? { ...s, state: 'done', started_at: T0 - 34_000, ended_at: T0 - 33_000 } : i === 1 ? { ...s, state: 'running', progress: 0.53, detail: '412 of 780 MB', started_at: T0 - 33_000 } : s))
   node.put('ops', failed)
   node.put('ops', running)
-  node.put('apps', demo({ restarts: 1, containers: [container('demo', 'cache', { restarts: 1, since: min(1), started_at: min(1), last_exit: { code: 137, oom: false, at: min(1) } }), container('demo', 'api'), container('demo', 'web')] }))
+  node.put('apps', demo({ restarts: 1, containers: [container('demo', 'cache', { restarts: 1, last_restart: { cause: ['exited with code 137'], at: min(1) }, since: min(1), started_at: min(1), last_exit: { code: 137, oom: false, at: min(1) } }), container('demo', 'api'), container('demo', 'web')] }))
   node.put('apps', app('photos', 'Photo Harbour', 'Albums for the whole family, with search and sharing.', { installed: false, phase: 'failed', reason: 'The last installation did not finish.', last_op: '01FAILED', launch: [] }))
   node.put('apps', app('music', 'Music', 'Streams your collection.', { installed: false, phase: 'installing', op: '01RUNNING', since: T0 - 34_000, launch: [] }))
   node.put('apps', app('mempool', 'Mempool', 'Explorer for your own Bitcoin node.', { phase: 'waiting', reason: 'Waits for Bitcoin to finish syncing.', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856 }], containers: [container('mempool', 'db'), container('mempool', 'api', { phase: 'waiting', health: 'none', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856 }] })] }))

@@ -1,16 +1,54 @@
 //! Commands on an app, and the one operation that carries a command out.
 
-use super::{AppState, Refusal};
+use super::{AppMsg, AppState, Refusal};
 use crate::{
     names::name,
     operation::{self, Hold, OpMsg},
     store::StoreError,
 };
 use protocol::{Command, Desired, OpError, OpId, OpKind, OpState, OpView, Row};
-use supervisor::ChildId;
+use ractor::ActorRef;
+use std::time::Duration;
+use supervisor::{ChildId, SupervisorError};
+
+/// Pause before an operation whose stack is away is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 impl AppState {
-    pub(super) async fn submit(&mut self, command: Command, key: Option<String>) -> Result<OpId, Refusal> {
+    /// Takes up the operation of an earlier incarnation or an earlier life of the node, before anything else is done.
+    pub(super) async fn find_operation(&mut self, myself: &ActorRef<AppMsg>) -> Result<(), StoreError> {
+        let ops = self.ctx.store.ops().await?.into_iter();
+        let mut open = ops.filter(|(view, _)| view.app == self.plan.id && !view.state.is_terminal());
+        let Some((view, command)) = open.next() else { return Ok(()) };
+        for (mut other, _) in open {
+            operation::end(&mut other, OpState::Interrupted, None);
+            self.ctx.store.update_op(&other).await?;
+            self.ctx.publish(Row::Op(Box::new(other)));
+        }
+        self.op = Some(view.clone());
+        if self.is_at_work(&view.id) {
+            // What it asks of the containers, it will say.
+            self.hold = Hold::Nothing;
+            self.ask_operations();
+        } else {
+            tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
+            self.hold = operation::first_hold(view.kind);
+            // Where it does not arrive, the next incarnation finds the operation again.
+            let _ = myself.cast(AppMsg::Resume(Box::new(view), command));
+        }
+        Ok(())
+    }
+
+    fn is_at_work(&self, op: &OpId) -> bool {
+        self.ctx.names.is_alive(&name::operation(&self.plan.id, op))
+    }
+
+    pub(super) async fn submit(
+        &mut self,
+        myself: &ActorRef<AppMsg>,
+        command: Command,
+        key: Option<String>,
+    ) -> Result<OpId, Refusal> {
         let kind = operation::kind(&command);
         if self.forgotten {
             return Err(Refusal::Unavailable("the app is being taken off the node; try again".into()));
@@ -24,7 +62,7 @@ impl AppState {
             | Command::Uninstall { .. } => false,
         };
         if let Some(running) = &self.op {
-            if running.kind == kind {
+            if operation::does(running, &command) {
                 if anyway && !self.needs.anyway {
                     self.ctx.store.set_anyway(&self.plan.id, true).await?;
                     self.needs.anyway = true;
@@ -45,7 +83,7 @@ impl AppState {
         if !self.installed && !matches!(kind, OpKind::Install | OpKind::Uninstall) {
             return Err(Refusal::Conflict(format!("{} is not installed", self.plan.manifest.name)));
         }
-        let view = operation::new_view(&self.plan, kind);
+        let view = operation::new_view(&self.plan, &command);
         let id = view.id.clone();
         let desired = match kind {
             OpKind::Install | OpKind::Start | OpKind::Restart => Desired::Running,
@@ -55,7 +93,7 @@ impl AppState {
         self.ctx.store.accept(&view, &command, key, desired, anyway).await?;
         self.desired = desired;
         self.needs.anyway = anyway;
-        self.start_operation(view, command).await;
+        self.start_operation(myself, view, command).await;
         Ok(id)
     }
 
@@ -71,13 +109,14 @@ impl AppState {
         }
     }
 
-    pub(super) async fn resume(&mut self, view: OpView, command: Command) {
-        if self.op.is_none() {
-            self.start_operation(view, command).await;
+    /// Begins an operation that was accepted, unless it has ended or is at work.
+    pub(super) async fn resume(&mut self, myself: &ActorRef<AppMsg>, view: OpView, command: Command) {
+        if self.op.as_ref().is_some_and(|op| op.id == view.id) && !self.is_at_work(&view.id) {
+            self.start_operation(myself, view, command).await;
         }
     }
 
-    async fn start_operation(&mut self, view: OpView, command: Command) {
+    async fn start_operation(&mut self, myself: &ActorRef<AppMsg>, view: OpView, command: Command) {
         self.ctx.publish(Row::Op(Box::new(view.clone())));
         // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
         self.reset().await;
@@ -85,11 +124,19 @@ impl AppState {
         self.hold = operation::first_hold(view.kind);
         self.op = Some(view.clone());
         self.show();
-        let spec = operation::child_spec(&self.ctx, &self.plan, view, command);
-        if let Err(error) = self.stack.start_child(spec).await
-            && let Err(error) = self.abandon(&error.to_string()).await
-        {
-            tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
+        let spec = operation::child_spec(&self.ctx, &self.plan, view.clone(), command.clone());
+        match self.stack.start_child(spec).await {
+            Ok(_) | Err(SupervisorError::AlreadyStarted(_)) => {}
+            // The stack is being restarted; it may or may not take this actor with it.
+            Err(SupervisorError::NoProc) => {
+                tracing::info!(app = %view.app, op = %view.id, "operation waits for its stack");
+                drop(myself.send_after(AGAIN, move || AppMsg::Resume(Box::new(view), command)));
+            }
+            Err(error) => {
+                if let Err(error) = self.abandon(&error.to_string()).await {
+                    tracing::error!(app = %self.plan.id, %error, "operation's end could not be recorded");
+                }
+            }
         }
     }
 
@@ -108,6 +155,9 @@ impl AppState {
 
     /// An operation's actor ended: where that was not its own end, it failed.
     pub(super) async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
+        if self.is_at_work(id) {
+            return Ok(()); // the one that ended has a successor by now
+        }
         self.ctx.names.forget(&name::operation(&self.plan.id, id));
         if self.op.as_ref().is_some_and(|op| op.id == *id) { self.abandon(reason).await } else { Ok(()) }
     }

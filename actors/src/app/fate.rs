@@ -1,41 +1,62 @@
-//! What the containers' supervisor makes of them, as the app knows it.
+//! What the app is told of its containers: by their actors, and by the supervisor of those.
 
 use super::{AppState, Fate};
 use crate::{
     clock::{millis, now_ms},
-    container::Status,
+    container::{ContainerExit, Status},
+    stack,
 };
+use apps::manifest::Strategy;
 use protocol::{ContainerPhase, Health, ServiceName};
+use ractor::ActorId;
 use supervisor::ChildState;
 
 impl AppState {
+    /// An actor tells of its container.
+    pub(super) fn told(&mut self, service: ServiceName, actor: ActorId, status: Status) {
+        // A word may be on its way longer than its speaker lives.
+        if self.voices.get(&service).is_some_and(|(last, lives)| actor < *last || actor == *last && !lives) {
+            return;
+        }
+        self.voices.insert(service.clone(), (actor, true));
+        if self.engine_ok {
+            self.observed_at = now_ms();
+        }
+        self.backoff.remove(&service);
+        self.parked.remove(&service);
+        self.held.remove(&service);
+        match self.statuses.get_mut(&service) {
+            // A new incarnation that has not looked yet knows less than what was seen, but nothing is settled.
+            Some(seen) if status.phase == ContainerPhase::Unknown => {
+                seen.settled = None;
+                seen.order = status.order;
+                if status.trouble.is_some() {
+                    seen.trouble = status.trouble;
+                }
+            }
+            _ => drop(self.statuses.insert(service, status)),
+        }
+    }
+
     pub(super) fn fate(&mut self, fate: Fate) {
         match fate {
-            Fate::Ended(service) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.health = Health::None;
-                    status.started_at = None;
-                    if status.phase != ContainerPhase::Exited {
-                        status.phase = ContainerPhase::Exited;
-                        status.since = now_ms();
-                    }
+            Fate::Ended(service, actor, exit) => {
+                self.silence(&service, actor);
+                match exit {
+                    // An actor's failure says nothing about its container, and this one leaves it running.
+                    None | Some(ContainerExit::NetworkLost) => {}
+                    Some(_) => self.becomes(&service, ContainerPhase::Exited),
                 }
             }
             Fate::Backoff(service, until) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.phase = ContainerPhase::Backoff;
-                    status.since = now_ms();
-                }
+                self.becomes(&service, ContainerPhase::Backoff);
+                self.hold_group(&service);
                 self.backoff.insert(service, until);
             }
             Fate::Parked(service, retry_at) => {
-                if let Some(status) = self.statuses.get_mut(&service) {
-                    status.settled = None;
-                    status.phase = ContainerPhase::Parked;
-                    status.since = now_ms();
-                }
+                self.becomes(&service, ContainerPhase::Parked);
+                self.hold_group(&service);
+                self.backoff.remove(&service);
                 self.parked.insert(service, retry_at);
             }
             Fate::Unparked(service) => {
@@ -45,12 +66,62 @@ impl AppState {
         }
     }
 
+    /// Whom this container's group waits for and since when, and whether that one is given up.
+    pub(super) fn held(&self, service: &ServiceName) -> Option<(&ServiceName, u64, bool)> {
+        let (culprit, since) = self.held.get(service)?;
+        let parked = self.parked.contains_key(culprit);
+        (parked || self.backoff.contains_key(culprit)).then_some((culprit, *since, parked))
+    }
+
+    /// Nobody speaks of this container any more, until a new actor does.
+    fn silence(&mut self, service: &ServiceName, actor: Option<ActorId>) {
+        if let Some((last, lives)) = self.voices.get_mut(service)
+            && actor.is_none_or(|ended| ended >= *last)
+        {
+            (*last, *lives) = (actor.unwrap_or(*last), false);
+        } else if let Some(actor) = actor {
+            self.voices.entry(service.clone()).or_insert((actor, false));
+        }
+        if let Some(status) = self.statuses.get_mut(service) {
+            status.settled = None;
+        }
+    }
+
+    fn becomes(&mut self, service: &ServiceName, phase: ContainerPhase) {
+        let Some(status) = self.statuses.get_mut(service) else { return };
+        status.settled = None;
+        status.health = Health::None;
+        status.started_at = None;
+        if status.phase != phase {
+            status.phase = phase;
+            status.since = now_ms();
+        }
+    }
+
+    /// The strategy has ended the actors of the group with that of the one that failed.
+    fn hold_group(&mut self, culprit: &ServiceName) {
+        let all: Vec<_> = self.plan.rendered.services.iter().map(|s| s.service.clone()).collect();
+        let first = match self.plan.manifest.supervisor.strategy {
+            Strategy::OneForOne => return,
+            Strategy::OneForAll => 0,
+            Strategy::RestForOne => all.iter().position(|it| it == culprit).unwrap_or(all.len()),
+        };
+        for service in all.into_iter().skip(first).filter(|it| it != culprit) {
+            self.silence(&service, None);
+            self.held.insert(service, (culprit.clone(), now_ms()));
+        }
+    }
+
     /// Gives containers another chance: those that are given up, and those that wait for their next start.
     pub(super) async fn reset(&mut self) {
         let Some(containers) = self.containers() else { return };
         let children = containers.which_children().await.unwrap_or_default();
         for child in children {
             if matches!(child.state, ChildState::Parked | ChildState::Restarting { until: Some(_), .. }) {
+                let asked = child.id.as_str().parse().map(|it| stack::container_path(&self.plan.id, &it));
+                if let Ok(path) = asked {
+                    self.ctx.tree.ask_for(&path);
+                }
                 if let Err(error) = containers.restart_child(child.id.clone()).await {
                     tracing::debug!(app = %self.plan.id, container = %child.id, %error, "container was not waiting");
                 }
@@ -68,7 +139,11 @@ impl AppState {
         for child in containers.which_children().await.unwrap_or_default() {
             let Ok(service) = child.id.as_str().parse::<ServiceName>() else { continue };
             match child.state {
-                ChildState::Parked => self.fate(Fate::Parked(service, None)),
+                ChildState::Parked => {
+                    let path = stack::container_path(&self.plan.id, &service);
+                    let retry_at = self.ctx.tree.record(&path).retry_at;
+                    self.fate(Fate::Parked(service, retry_at));
+                }
                 ChildState::Restarting { until: Some(until), .. } => {
                     self.fate(Fate::Backoff(service, millis(until)))
                 }

@@ -62,9 +62,16 @@ pub(crate) fn phase(facts: &Facts<'_>) -> (Phase, Option<String>) {
             (Phase::Failed, Some("its uninstall did not come to its end: uninstall it again".into()))
         }
         Desired::Stopped => {
-            let up = facts.containers.iter().find(|(_, phase, ..)| is_up(*phase));
-            match up {
-                Some((name, ..)) => (Phase::Stopping, Some(format!("{name} is being stopped"))),
+            let find =
+                |is: fn(ContainerPhase) -> bool| facts.containers.iter().find(|(_, phase, ..)| is(*phase));
+            if let Some((name, ..)) = find(is_up) {
+                return (Phase::Stopping, Some(format!("{name} is being stopped")));
+            }
+            match find(|phase| phase == ContainerPhase::Unknown) {
+                Some((name, _, _, trouble)) => {
+                    let trouble = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+                    (Phase::Stopping, Some(format!("whether {name} is down is being looked at{trouble}")))
+                }
                 None => (Phase::Stopped, Some("stopped by the user".into())),
             }
         }
@@ -98,8 +105,9 @@ fn running(facts: &Facts<'_>) -> (Phase, Option<String>) {
         .containers
         .iter()
         .find(|(_, phase, health, _)| *phase == P::Running && *health == Health::Unhealthy);
-    if let Some((name, ..)) = unhealthy {
-        return (Phase::Unhealthy, words(name, "does not answer its readiness probe", None));
+    if let Some((name, _, _, trouble)) = unhealthy {
+        let what = if trouble.is_some() { "is not ready" } else { "does not answer its readiness probe" };
+        return (Phase::Unhealthy, words(name, what, *trouble));
     }
     if let Some((name, _, _, trouble)) =
         with(&[P::Absent, P::Creating, P::Created, P::Exited, P::Stopping, P::Starting])
@@ -151,6 +159,12 @@ mod tests {
             of(Desired::Stopped, Some(OpKind::Stop), false, &[(P::Exited, Health::None)]),
             Phase::Stopped
         );
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_does_not_count_as_stopped() {
+        let containers = [(P::Exited, Health::None), (P::Unknown, Health::None)];
+        assert_eq!(of(Desired::Stopped, None, false, &containers), Phase::Stopping);
     }
 
     #[test]

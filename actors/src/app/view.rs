@@ -1,9 +1,11 @@
 //! The row of an app, put together from what its actor knows.
 
 use super::{AppState, phase};
-use crate::{clock::now_ms, stack};
+use crate::{clock::now_ms, container::Status, operation::Hold, stack};
 use apps::manifest::Condition;
-use protocol::{AppView, Confidence, ContainerPhase, ContainerView, Desired, LaunchUrl, WaitView};
+use protocol::{
+    AppView, Confidence, ContainerPhase, ContainerView, Desired, Health, LaunchUrl, ServiceName, WaitView,
+};
 
 impl AppState {
     /// The row as of now. Times stay as they were where nothing else has changed.
@@ -58,6 +60,9 @@ impl AppState {
         let services = self.plan.rendered.services.iter();
         let view = |service: &apps::RenderedService| {
             let status = self.statuses.get(&service.service)?;
+            if let Some(held) = self.held(&service.service) {
+                return Some(self.held_view(service, status, held));
+            }
             let record = self.ctx.tree.record(&stack::container_path(&self.plan.id, &service.service));
             let waiting = status.phase == ContainerPhase::Waiting;
             let unmet =
@@ -84,7 +89,7 @@ impl AppState {
                 | ContainerPhase::Exited
                 | ContainerPhase::Backoff
                 | ContainerPhase::Parked
-                    if self.is_going_down() && !status.is_at_rest() =>
+                    if self.is_going_down() && !self.is_down(&service.service) =>
                 {
                     ContainerPhase::Stopping
                 }
@@ -104,6 +109,7 @@ impl AppState {
                 since: status.since,
                 started_at: status.started_at,
                 restarts: record.restarts,
+                last_restart: record.last_restart,
                 last_exit: record.last_exit,
                 image: service.spec.image.clone(),
             })
@@ -111,10 +117,65 @@ impl AppState {
         services.filter_map(view).collect()
     }
 
+    /// How many containers should run and are still to be started; those that nobody has looked at may run.
+    pub(super) fn coming(&self, view: &AppView) -> usize {
+        use ContainerPhase as P;
+        // What waits for another app may do so for days.
+        let wanted =
+            self.hold == Hold::None && self.desired == Desired::Running && self.needs.waits().is_empty();
+        let is_coming = |c: &&ContainerView| !matches!(c.phase, P::Unknown | P::Running | P::Parked);
+        if wanted { view.containers.iter().filter(is_coming).count() } else { 0 }
+    }
+
+    /// One that nobody looks after while its group waits: what is shown is that, and what was seen last.
+    fn held_view(
+        &self,
+        service: &apps::RenderedService,
+        status: &Status,
+        (culprit, since, parked): (&ServiceName, u64, bool),
+    ) -> ContainerView {
+        let record = self.ctx.tree.record(&stack::container_path(&self.plan.id, &service.service));
+        let last = match status.phase {
+            ContainerPhase::Unknown => String::new(),
+            ContainerPhase::Running => "; it ran when it was last seen".into(),
+            _ => "; it did not run when it was last seen".into(),
+        };
+        let phase = match (self.is_going_down(), parked) {
+            (true, _) => ContainerPhase::Stopping,
+            (false, true) => ContainerPhase::Parked,
+            (false, false) => ContainerPhase::Backoff,
+        };
+        let fate = if parked { "is given up" } else { "waits for its restart" };
+        ContainerView {
+            service: service.service.clone(),
+            name: service.spec.name.clone(),
+            id: status.id.clone(),
+            phase,
+            health: Health::None,
+            wait: vec![WaitView {
+                on: culprit.to_string(),
+                condition: "service_restarted".into(),
+                progress: None,
+                app: None,
+                state: None,
+                detail: None,
+                may_skip: false,
+            }],
+            reason: Some(format!("restarted after {culprit}, which {fate}{last}")),
+            since,
+            started_at: None,
+            restarts: record.restarts,
+            last_restart: record.last_restart,
+            last_exit: record.last_exit,
+            image: service.spec.image.clone(),
+        }
+    }
+
     fn crash_reason(&self, containers: &[ContainerView]) -> String {
         let supervisor = &self.plan.manifest.supervisor;
         let window = supervisor.period.0.as_secs();
-        let given_up = containers.iter().find(|c| c.phase == ContainerPhase::Parked);
+        // Those of its group wait for it.
+        let given_up = containers.iter().find(|c| c.phase == ContainerPhase::Parked && c.wait.is_empty());
         let last =
             given_up.and_then(|c| c.reason.as_ref().map(|reason| format!("{}: {reason}; ", c.service)));
         format!(

@@ -2,21 +2,30 @@
 
 use super::AppState;
 use crate::{
-    container::{ContainerMsg, Status, Want},
+    container::{ContainerMsg, Want},
     names::name,
     operation::Hold,
 };
 use apps::manifest::Condition;
 use protocol::{ContainerPhase, Desired, Health, ServiceName};
+use std::sync::Arc;
+use ulid::Ulid;
 
 impl AppState {
     /// Tells every container what is wanted of it.
-    pub(super) fn steer(&self) {
-        for service in &self.plan.rendered.services {
+    pub(super) fn steer(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        for service in &plan.rendered.services {
             let want = self.want(&service.service, &service.depends_on);
-            let container = name::container(&self.plan.id, &service.service);
+            let order = match self.orders.get(&service.service) {
+                Some((last, order)) if *last == want => *order,
+                // What was settled before says nothing about it.
+                _ => Ulid::new(),
+            };
+            self.orders.insert(service.service.clone(), (want, order));
+            let container = name::container(&plan.id, &service.service);
             // One that is not there asks when it is.
-            self.ctx.names.cast(&container, ContainerMsg::Want(want));
+            self.ctx.names.cast(&container, ContainerMsg::Want(want, order));
         }
     }
 
@@ -55,13 +64,16 @@ impl AppState {
         }
     }
 
-    fn is_down(&self, service: &ServiceName) -> bool {
-        self.statuses.get(service).is_some_and(Status::is_at_rest)
+    /// Whether it is down because it should be, as of what is wanted now.
+    pub(super) fn is_down(&self, service: &ServiceName) -> bool {
+        let order = self.orders.get(service).map(|(_, order)| *order);
+        self.statuses.get(service).is_some_and(|status| status.is_at_rest(order))
     }
 
     pub(super) fn is_there(&self, service: &ServiceName, condition: Condition) -> bool {
         self.statuses.get(service).is_some_and(|status| {
             status.phase == ContainerPhase::Running
+                && self.held(service).is_none()
                 && match condition {
                     Condition::ServiceStarted => true,
                     Condition::ServiceHealthy => matches!(status.health, Health::Healthy | Health::None),

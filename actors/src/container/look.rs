@@ -85,21 +85,34 @@ pub(crate) struct Sight {
     pub(crate) anchor: Option<Look>,
 }
 
-/// Looks at a service's containers; the container was last known by the id `known`.
+/// What is known before a look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The container's id as it was last seen.
+    pub(crate) container: Option<String>,
+    /// The anchor's.
+    pub(crate) anchor: Option<String>,
+    /// Whether an earlier incarnation knew which containers are the service's: then names do.
+    pub(crate) by_name: bool,
+}
+
+/// Looks at a service's containers.
 pub(crate) async fn look(
     engine: &dyn Engine,
     service: &RenderedService,
-    known: Option<&str>,
+    known: &Known,
 ) -> Result<Sight, EngineError> {
+    let adopt = service.adopt.is_some();
+    let (id, anchor_id) = (known.container.as_deref(), known.anchor.as_deref());
     // Side by side: the time of a look is part of every recovery.
-    let (mut container, anchor) = try_join(find(engine, &service.spec, service.adopt.is_some()), async {
+    let (mut container, anchor) = try_join(find(engine, &service.spec, adopt, id, known.by_name), async {
         match &service.anchor {
-            Some(anchor) => find(engine, anchor, false).await.map(Some),
+            Some(anchor) => find(engine, anchor, false, anchor_id, known.by_name).await.map(Some),
             None => Ok(None),
         }
     })
     .await?;
-    if let (Found::Absent, Some(id)) = (&container, known) {
+    if let (Found::Absent, Some(id)) = (&container, id) {
         match engine.inspect(id).await {
             // One without labels that was renamed.
             Ok(found) if service.adopt.is_some() && is_adoptable(&found) => {
@@ -155,29 +168,46 @@ enum Found {
     Ours(Box<Inspect>),
 }
 
-async fn find(engine: &dyn Engine, spec: &ContainerSpec, adopt: bool) -> Result<Found, EngineError> {
-    let stranger = match engine.inspect(&spec.name).await {
-        Ok(found) if is_ours(&found, spec) || adopt && is_adoptable(&found) => {
-            return Ok(Found::Ours(Box::new(found)));
+async fn find(
+    engine: &dyn Engine,
+    spec: &ContainerSpec,
+    adopt: bool,
+    known: Option<&str>,
+    by_name: bool,
+) -> Result<Found, EngineError> {
+    let named = match engine.inspect(&spec.name).await {
+        Ok(found) if is_ours(&found, spec) => {
+            let runs = matches!(found.state, EngineState::Running | EngineState::Paused);
+            let is_sure = if known.is_some() { known == Some(&found.id) } else { runs || by_name };
+            if is_sure {
+                return Ok(Found::Ours(Box::new(found)));
+            }
+            Found::Ours(Box::new(found))
         }
+        Ok(found) if adopt && is_adoptable(&found) => return Ok(Found::Ours(Box::new(found))),
         Ok(_) => Found::Foreign,
         Err(EngineError::NotFound { .. }) => Found::Absent,
         // Whose it is, the list still tells.
         Err(EngineError::Damaged { .. }) => Found::Foreign,
         Err(error) => return Err(error),
     };
-    // Somebody may have renamed it.
+    // Somebody may have renamed it, or made a second one: the known one counts, or else one that runs.
     let label = |key: &'static str| Some((key, spec.labels.get(key)?.as_str()));
     let labels: Vec<_> = [LABEL_NODE, LABEL_APP, LABEL_SERVICE].into_iter().filter_map(label).collect();
     let same_role = |labels: &std::collections::BTreeMap<String, String>| {
         labels.get(LABEL_ROLE) == spec.labels.get(LABEL_ROLE)
     };
-    let renamed = engine.list(&labels).await?.into_iter().find(|other| same_role(&other.labels));
-    let Some(renamed) = renamed else { return Ok(stranger) };
-    match engine.inspect(&renamed.id).await {
+    let all = engine.list(&labels).await?.into_iter().filter(|other| same_role(&other.labels));
+    let one =
+        all.min_by_key(|it| (known != Some(it.id.as_str()), it.process.is_none(), it.name != spec.name));
+    let Some(one) = one else { return Ok(named) };
+    if matches!(&named, Found::Ours(found) if found.id == one.id) {
+        return Ok(named);
+    }
+    match engine.inspect(&one.id).await {
         Ok(found) => Ok(Found::Ours(Box::new(found))),
-        Err(EngineError::NotFound { .. }) => Ok(stranger),
-        Err(EngineError::Damaged { .. }) => Ok(Found::Damaged(renamed.id, renamed.process)),
+        Err(EngineError::NotFound { .. }) => Ok(named),
+        Err(EngineError::Damaged { .. }) => Ok(Found::Damaged(one.id, one.process)),
         Err(error) => Err(error),
     }
 }

@@ -18,13 +18,14 @@
 //!
 //! Where nothing is wanted yet, nothing but looking is done. One call is in flight at a time.
 //! A container that was up, is wanted and is not up any more ends the machine with a [`ContainerExit`]: the supervisor
-//! decides what follows. What destroys needs two looks that agree on the same container.
+//! decides what follows. One that was made anew because its files were damaged, and is found damaged again before it
+//! ran, ends it at once: a second repair is somebody's to ask for.
+//!  What destroys needs two looks that agree on the same container.
 
 mod event;
 mod show;
 
 use super::{exit::ContainerExit, look::Up};
-use apps::manifest::RestartPolicy;
 use engine::ProcessRef;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -91,6 +92,17 @@ impl Seen {
     }
 }
 
+/// A part as a list of all containers has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed<'a> {
+    /// Id.
+    pub(crate) id: &'a str,
+    /// Whether the engine says that it runs.
+    pub(crate) runs: bool,
+    /// Its process, where that is alive.
+    pub(crate) process: Option<ProcessRef>,
+}
+
 /// What the actor does after an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -114,15 +126,16 @@ pub(crate) struct Machine {
     /// The anchor; `None` where there is none.
     net: Option<Seen>,
     job: Option<Job>,
-    policy: RestartPolicy,
     /// It was up, or was told to start, in this incarnation and has not been stopped on purpose.
     ran: bool,
     /// The kernel said that its process ended.
     gone: bool,
+    /// The kernel said that the anchor's did.
+    net_gone: bool,
     /// A sibling's container failed: restart this one.
     bounce: bool,
-    /// It ended for good, by its restart policy.
-    finished: bool,
+    /// It was made anew because its files were damaged, and has not run since: once is enough.
+    repaired: bool,
     /// Looks in a row that found the engine behind at a container, by its id.
     lag: BTreeMap<String, u32>,
     /// Failed looks in a row.
@@ -137,19 +150,20 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A new incarnation knows nothing. `bounce`: a sibling's container failed.
-    pub(crate) fn new(policy: RestartPolicy, bounce: bool) -> Self {
+    /// A new incarnation knows nothing. `bounce`: a sibling's container failed; `repaired`: damaged storage was this
+    /// container's own last failure.
+    pub(crate) fn new(bounce: bool, repaired: bool) -> Self {
         Self {
             want: Want::Nothing,
             seen: Seen::Unknown,
             last_id: None,
             net: None,
             job: None,
-            policy,
             ran: false,
             gone: false,
+            net_gone: false,
             bounce,
-            finished: false,
+            repaired,
             lag: BTreeMap::new(),
             blind: 0,
             refused: (0, None),
@@ -162,7 +176,6 @@ impl Machine {
     /// The app wants something else.
     pub(crate) fn want(&mut self, want: Want) {
         if !matches!(want, Want::Run { .. }) {
-            self.finished = false;
             self.ran = false;
         } else if matches!(self.seen, Seen::Up(_)) && self.is_reachable() {
             self.ran = true;
@@ -207,7 +220,6 @@ impl Machine {
             Seen::Up(up) => up.paused.then_some(Job::Unpause),
             Seen::Down { .. } if remove => Some(Job::Remove(Container)),
             Seen::Down { stale: true, .. } if run.is_some() => Some(Job::Remove(Container)),
-            Seen::Down { .. } if run.is_some() && self.finished => None,
             Seen::Down { .. } | Seen::Absent => match &self.net {
                 // The container is bound to this very anchor: it goes first.
                 Some(Seen::Zombie { .. }) if self.seen != Seen::Absent => Some(Job::Remove(Container)),
@@ -242,6 +254,11 @@ impl Machine {
     fn is_reachable(&self) -> bool {
         let adrift = matches!(self.seen, Seen::Up(Up { adrift: true, .. }));
         !adrift && matches!(self.net, None | Some(Seen::Up(_) | Seen::Unknown))
+    }
+
+    /// Whether it runs and nobody reaches it.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        matches!(self.seen, Seen::Up(_)) && (self.net_gone || !self.is_reachable())
     }
 
     /// The engine's id of a part, where there is a container.

@@ -1,12 +1,12 @@
 //! Asks a gate's app how far it is, as its manifest says.
 
 use super::answer::{self, Outcome};
-use crate::{ctx::Ctx, reach};
+use crate::{ctx::Ctx, published};
 use apps::{
     RenderedService,
     manifest::{Gate, JsonRpc},
 };
-use engine::Engine;
+use engine::{Engine, EngineError, ErrorClass};
 use futures_util::StreamExt;
 use protocol::AppId;
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(super) struct Prober {
 impl Prober {
     pub(super) fn new(ctx: &Ctx, app: &AppId, gate: Arc<Gate>, service: Arc<RenderedService>) -> Self {
         let secret = gate.probe.auth.as_ref().map(|auth| ctx.secrets_dir(app).join(&auth.secret));
-        Self { engine: Arc::clone(&ctx.engine), client: reach::http_client(), gate, service, secret }
+        Self { engine: Arc::clone(&ctx.engine), client: published::http_client(), gate, service, secret }
     }
 
     /// Asks once. `container` is the engine's id of the service's container.
@@ -38,22 +38,26 @@ impl Prober {
         let (gate, timeout) = (&self.gate, self.gate.timeout.0);
         let probe = &gate.probe;
         if let Some(rpc) = &probe.json_rpc {
-            let url = reach::url(&self.service, &rpc.port, &rpc.path);
+            let url = published::url(&self.service, &rpc.port, &rpc.path);
             let answer = self.http(self.client.post(url).json(&body(rpc))).await;
             return answer.map_or_else(Outcome::Silent, |(status, body)| answer::rpc(gate, status, &body));
         }
         if let Some(http) = &probe.http_get {
-            let answer = self.http(self.client.get(reach::url(&self.service, &http.port, &http.path))).await;
+            let answer =
+                self.http(self.client.get(published::url(&self.service, &http.port, &http.path))).await;
             return answer.map_or_else(Outcome::Silent, |(status, body)| answer::http(gate, status, &body));
         }
         if let Some(tcp) = &probe.tcp_socket {
-            let (host, port) = reach::address(&self.service, &tcp.port);
-            let connected = reach::connect(&host, port, timeout).await;
+            let (host, port) = published::address(&self.service, &tcp.port);
+            let connected = published::connect(&host, port, timeout).await;
             return connected.map_or_else(Outcome::Silent, |()| answer::connected());
         }
         let command = probe.exec.as_ref().map(|exec| exec.command.as_slice()).unwrap_or_default();
         match self.engine.exec(container, command, timeout).await {
             Ok(output) => answer::exec(gate, output.code, &output.output),
+            // An engine that is away or fails says nothing about the app.
+            Err(error @ EngineError::Unreachable { .. }) => Outcome::Blind(error.to_string()),
+            Err(error) if error.class() == ErrorClass::Fatal => Outcome::Blind(error.to_string()),
             Err(error) => Outcome::Silent(error.to_string()),
         }
     }
@@ -74,7 +78,7 @@ impl Prober {
             }
             Ok((status, body))
         };
-        time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(reach::late(timeout)))
+        time::timeout(timeout, exchange).await.unwrap_or_else(|_| Err(published::late(timeout)))
     }
 
     async fn login(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, String> {

@@ -67,6 +67,12 @@ fn sources(error: &(dyn Error + 'static)) -> Vec<String> {
     all
 }
 
+/// Whether it is about a container's actor, and its container has not failed.
+fn is_only_actor(report: &Report, reason: &ExitReason) -> bool {
+    let is_container = report.path.strip_prefix(STACKS).is_some_and(|path| path.contains('/'));
+    is_container && reason.downcast_ref::<ContainerExit>().is_none()
+}
+
 fn draft(report: &Report) -> Option<EventDraft> {
     let new = |kind, severity, message: String| {
         EventDraft::new(EventActor::Supervisor, kind, message).severity(severity)
@@ -88,6 +94,10 @@ fn draft(report: &Report) -> Option<EventDraft> {
     };
     let id = child.id.as_str();
     let draft = match &report.event {
+        ReportEvent::ChildTerminated { reason, restarting: true } if is_only_actor(report, reason) => {
+            let message = format!("the actor of {id} ended: {reason}");
+            new("actor_died", Severity::Warning, message).cause(chain(reason))
+        }
         ReportEvent::ChildTerminated { reason, restarting: true } => {
             new("child_died", Severity::Warning, format!("{id} ended: {reason}")).cause(chain(reason))
         }
@@ -101,7 +111,12 @@ fn draft(report: &Report) -> Option<EventDraft> {
             if let StartCause::SiblingFailure { id, .. } = cause {
                 causes.insert(0, format!("{id} ended"));
             }
-            new("child_restarted", Severity::Info, format!("{id} was restarted")).cause(causes)
+            if is_only_actor(report, reason) {
+                let message = format!("the actor of {id} was restarted, its container was left alone");
+                new("actor_restarted", Severity::Info, message).cause(causes)
+            } else {
+                new("child_restarted", Severity::Info, format!("{id} was restarted")).cause(causes)
+            }
         }
         ReportEvent::StartError { error } => {
             let mut causes = vec![error.to_string()];

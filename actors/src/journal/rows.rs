@@ -48,7 +48,11 @@ fn operation(old: Option<&OpView>, new: &OpView) -> Option<EventDraft> {
     match old {
         None if began => Some(of("op_started", Severity::Info, "began")),
         Some(old) if !old.state.is_terminal() && !began => Some(match new.state {
-            OpState::Succeeded => of("op_succeeded", Severity::Info, "is done"),
+            OpState::Succeeded if new.residue.is_empty() => of("op_succeeded", Severity::Info, "is done"),
+            OpState::Succeeded => {
+                let draft = of("op_succeeded", Severity::Warning, "is done and left something behind");
+                draft.cause(new.residue.iter().cloned())
+            }
             OpState::Cancelled => of("op_cancelled", Severity::Info, "was cancelled"),
             OpState::Interrupted => of("op_interrupted", Severity::Warning, "was interrupted"),
             _ => {
@@ -102,6 +106,7 @@ mod tests {
             started_at: 0,
             ended_at: None,
             error: None,
+            residue: vec![],
         }
     }
 

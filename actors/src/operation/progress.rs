@@ -56,6 +56,11 @@ impl Progress {
         self.update(Update::Hold(hold));
     }
 
+    /// This stays on the machine, in words.
+    pub(super) fn leave_behind(&self, residue: Vec<String>) {
+        self.update(Update::Residue(residue));
+    }
+
     /// The steps have ended.
     pub(super) fn ended(&self, result: Result<(), OpError>) {
         // An operation that was cancelled is not there any more.

@@ -3,19 +3,20 @@
 use super::{
     Hold, engine_error, images,
     progress::{Progress, Verdict, store_error},
+    purge,
 };
 use crate::{
     app::AppMsg,
+    calls::GRACE,
     container::is_adoptable,
     control::ControlMsg,
     names::name,
+    places::in_order_of_removal,
     supply::{self, SupplyError},
 };
-use apps::{LABEL_APP, LABEL_NODE, PortMapping, PortProtocol};
-use engine::{EngineError, ErrorClass};
-use protocol::{
-    AppView, Command, ContainerPhase, ContainerView, Desired, GateState, Health, OpError, OpKind, Phase,
-};
+use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE, PortMapping, PortProtocol};
+use engine::{EngineError, ErrorClass, Summary};
+use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, GateState, Health, OpError, Phase};
 use std::time::Duration;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -30,13 +31,14 @@ const READY: Duration = Duration::from_secs(300);
 const STOP_SLACK: Duration = Duration::from_secs(60);
 
 /// The stages of an operation, in order.
-pub(super) fn stages(kind: OpKind) -> &'static [&'static str] {
-    match kind {
-        OpKind::Install => &["check", "images", "files", "network", "start", "ready"],
-        OpKind::Start => &["files", "start", "ready"],
-        OpKind::Stop => &["stop"],
-        OpKind::Restart => &["stop", "files", "start", "ready"],
-        OpKind::Uninstall => &["stop", "remove", "forget"],
+pub(super) fn stages(command: &Command) -> &'static [&'static str] {
+    match command {
+        Command::Install { .. } => &["check", "images", "files", "network", "start", "ready"],
+        Command::Start { .. } | Command::StartAnyway { .. } => &["files", "start", "ready"],
+        Command::Stop { .. } => &["stop"],
+        Command::Restart { .. } => &["stop", "files", "start", "ready"],
+        Command::Uninstall { purge: false, .. } => &["stop", "remove", "forget"],
+        Command::Uninstall { purge: true, .. } => &["stop", "remove", "purge", "forget"],
     }
 }
 
@@ -65,7 +67,7 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
             stop(p).await?;
             start_anew(p).await
         }
-        Command::Uninstall { .. } => uninstall(p).await,
+        Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
     }
 }
 
@@ -218,16 +220,22 @@ async fn stop(p: &Progress) -> Result<(), OpError> {
     .await
 }
 
-async fn uninstall(p: &Progress) -> Result<(), OpError> {
+async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
     stop(p).await?;
     p.begin("remove");
-    remove(p).await?;
+    p.leave_behind(remove(p).await?);
+    if purge {
+        p.begin("purge");
+        purge::run(p).await?;
+    }
     p.begin("forget");
     p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
 }
 
 /// Waits until the containers are gone, and takes the networks away. Volumes, data and secrets stay.
-async fn remove(p: &Progress) -> Result<(), OpError> {
+///
+/// Returns what it could not take, in words.
+async fn remove(p: &Progress) -> Result<Vec<String>, OpError> {
     let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
     p.wait(graces + STOP_SLACK, |view| {
         match view.containers.iter().find(|c| c.phase != ContainerPhase::Absent) {
@@ -237,7 +245,17 @@ async fn remove(p: &Progress) -> Result<(), OpError> {
     })
     .await?;
     let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
-    let left = p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e))?;
+    let list = async || p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e));
+    // Nobody looks after these: doubles, and those of services that the manifest does not know.
+    let mut left = list().await?;
+    in_order_of_removal(&mut left);
+    for container in &left {
+        p.detail(format!("{} is being removed", container.name));
+        let grace = grace_of(p, container);
+        let gone = p.ctx.calls.dispose(&p.ctx.engine, &container.name, &container.id, grace).await;
+        gone.map_err(|e| engine_error(&e))?;
+    }
+    let left = if left.is_empty() { left } else { list().await? };
     if let Some(container) = left.first() {
         return Err(OpError {
             code: "left_behind".into(),
@@ -246,23 +264,41 @@ async fn remove(p: &Progress) -> Result<(), OpError> {
             retryable: true,
         });
     }
+    let mut residue = Vec::new();
     for network in &p.plan.rendered.networks {
-        p.ctx.engine.remove_network(network).await.map_err(|e| engine_error(&e))?;
+        match p.ctx.engine.remove_network(network).await {
+            Ok(()) => {}
+            // All of the app's own containers are gone: a stranger's is on it.
+            Err(EngineError::Conflict { .. }) => {
+                residue.push(format!("network {network}, which a container of another owner uses"));
+            }
+            Err(error) => return Err(engine_error(&error)),
+        }
     }
-    Ok(())
+    Ok(residue)
+}
+
+/// What a container that is left is given to end.
+fn grace_of(p: &Progress, container: &Summary) -> Duration {
+    let service = container.labels.get(LABEL_SERVICE);
+    let known =
+        p.plan.rendered.services.iter().find(|it| Some(it.service.as_str()) == service.map(String::as_str));
+    known.map_or(GRACE, |it| it.spec.stop_grace)
 }
 
 /// Undoes a failed install. Volumes and secrets may be older than it: they stay, a new install finds them.
 async fn roll_back(p: &Progress) -> Result<(), OpError> {
     p.set_desired(Desired::Absent).await?;
     p.hold(Hold::None);
-    remove(p).await?;
+    p.leave_behind(remove(p).await?);
     p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
 }
 
 /// Whether all containers are as they should be.
 fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
-    if let Some(given_up) = view.containers.iter().find(|c| c.phase == ContainerPhase::Parked) {
+    // Those of its group wait for it.
+    let is_culprit = |c: &&ContainerView| c.phase == ContainerPhase::Parked && c.wait.is_empty();
+    if let Some(given_up) = view.containers.iter().find(is_culprit) {
         let last = given_up.reason.clone().unwrap_or_else(|| "it keeps failing".into());
         return Verdict::Failed(OpError {
             code: "crash_looping".into(),

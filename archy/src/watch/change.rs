@@ -139,8 +139,9 @@ fn container_change(app: &AppView, old: Option<&ContainerView>, new: &ContainerV
     change.app = Some(app.id.to_string());
     change.container = Some(new.service.to_string());
     change.reason.clone_from(&new.reason);
-    if restarted && change.reason.is_none() {
-        change.reason = Some(format!("restarted, number {}", new.restarts));
+    if old.is_some_and(|old| new.restarts > old.restarts) && change.reason.is_none() {
+        let why = new.last_restart.as_ref().map(|restart| format!(": {}", restart.cause.join(", ")));
+        change.reason = Some(format!("restarted, number {}{}", new.restarts, why.unwrap_or_default()));
     }
     if new.phase == ContainerPhase::Exited
         && let Some(ExitView { code, oom, .. }) = &new.last_exit

@@ -19,6 +19,7 @@ pub(crate) fn app(phase: Phase, containers: &[(&str, ContainerPhase)]) -> AppVie
         since: 1_000,
         started_at: None,
         restarts: 0,
+        last_restart: None,
         last_exit: None,
         image: String::new(),
     };
@@ -159,6 +160,7 @@ fn an_operation_is_told_by_stage_and_state() {
         started_at: 1,
         ended_at: None,
         error: None,
+        residue: vec![],
     };
     let mut seen = Seen::default();
     let first = seen.take(put(Row::Op(Box::new(op.clone()))), 0);

@@ -3,7 +3,7 @@
 use super::{Call, Sim};
 use crate::{
     BuildRequest, Engine, EngineError, EngineInfo, EngineState, Event, ExecOutput, Inspect, LogLine,
-    ProcessRef, ProgressSink, Result, Summary,
+    ProcessRef, ProgressSink, Result, Summary, Usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -76,6 +76,11 @@ impl Sim {
             world.calls.push(Call { call, name: name.clone() });
             name
         };
+        let panics = self.world().panics.remove(call);
+        #[expect(clippy::panic, reason = "it is what was asked for")]
+        if panics {
+            panic!("the simulated engine panics at {call} of {name}, as it was told to");
+        }
         let hangs = self.world().hanging_for.iter().any(|(it, of)| *it == call && name.starts_with(of));
         if hangs {
             std::future::pending::<()>().await;
@@ -141,6 +146,10 @@ impl Engine for Sim {
         self.change("start", "container", container, PATIENT).await?;
         let mut world = self.world();
         let name = world.find(container)?;
+        if world.containers[&name].damaged {
+            let subject = format!("container {container}");
+            return Err(EngineError::Damaged { subject, message: "mounting its layers".to_owned() });
+        }
         world.start(&name)
     }
 
@@ -240,12 +249,25 @@ impl Engine for Sim {
 
     async fn exit_of(&self, process: ProcessRef) -> Result<BoxFuture<'static, ()>> {
         let gone = || EngineError::NotFound { subject: format!("process {}", process.pid) };
-        let world = self.world();
+        let mut world = self.world();
+        if let Some(error) = world.failures.get_mut("exit_of").and_then(|queue| queue.pop_front()) {
+            return Err(error);
+        }
         let mut ended = world.processes.get(&(process.pid, process.start_time)).ok_or_else(gone)?.subscribe();
         Ok(Box::pin(async move {
             // An error means that the world itself is gone, and its processes with it.
             let _ = ended.wait_for(|ended| *ended).await;
         }))
+    }
+
+    /// Every container uses the same: a tenth of a core, a mebibyte.
+    async fn usage(&self, process: ProcessRef) -> Result<Usage> {
+        self.look("usage", format!("process {}", process.pid)).await?;
+        let world = self.world();
+        if !world.containers.values().any(|it| it.process == Some(process)) {
+            return Err(EngineError::NotFound { subject: format!("process {}", process.pid) });
+        }
+        Ok(Usage { cpu: world.begin.elapsed() / 10, memory_bytes: 1 << 20, pids: 1, ..Usage::default() })
     }
 
     async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {

@@ -30,7 +30,7 @@ impl fmt::Debug for ExecHook {
 
 #[derive(Debug)]
 pub(super) struct World {
-    begin: Instant,
+    pub(super) begin: Instant,
     next: u64,
     pub(super) containers: BTreeMap<String, Container>,
     pub(super) processes: BTreeMap<ProcessRefKey, watch::Sender<bool>>,
@@ -44,6 +44,8 @@ pub(super) struct World {
     pub(super) hanging: BTreeSet<&'static str>,
     pub(super) hanging_for: Vec<(&'static str, String)>,
     pub(super) failures: BTreeMap<&'static str, VecDeque<EngineError>>,
+    pub(super) damages: BTreeSet<String>,
+    pub(super) panics: BTreeSet<&'static str>,
     pub(super) down: bool,
     pub(super) calls: Vec<Call>,
     pub(super) history: Vec<(Instant, Event)>,
@@ -128,6 +130,8 @@ impl Default for World {
             hanging: BTreeSet::new(),
             hanging_for: Vec::new(),
             failures: BTreeMap::new(),
+            damages: BTreeSet::new(),
+            panics: BTreeSet::new(),
             down: false,
             calls: Vec::new(),
             history: Vec::new(),
@@ -216,7 +220,7 @@ impl World {
             finished_at: None,
             address: 0,
             ignores_term: false,
-            damaged: false,
+            damaged: self.damages.contains(&spec.name),
             log: Vec::new(),
             followers: Vec::new(),
         };

@@ -51,6 +51,7 @@ fn op() -> OpView {
             hint: Some("check the network".into()),
             retryable: true,
         }),
+        residue: vec!["network demo_default, which a container of another owner uses".into()],
     }
 }
 
@@ -90,6 +91,10 @@ fn app() -> AppView {
             since: 1_795_215_600_000,
             started_at: None,
             restarts: 3,
+            last_restart: Some(RestartView {
+                cause: vec!["store exited with code 1".into()],
+                at: 1_795_215_600_000,
+            }),
             last_exit: Some(ExitView { code: Some(137), oom: true, at: 1_795_215_600_000 }),
             image: "localhost/cache:1".into(),
         }],

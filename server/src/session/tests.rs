@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, advance},
+    time::{Instant, advance, interval},
 };
 
 /// The client's end.
@@ -45,8 +45,13 @@ impl Pipe {
         self.to.send(Message::text(text)).unwrap();
     }
 
-    async fn subscribe(&mut self, stream: &str) {
-        self.say(&format!(r#"{{"t":"sub","ref":1,"streams":[{{"stream":"{stream}"}}]}}"#));
+    fn subscribe(&self, stream: &str) {
+        self.subscribe_with(stream, "");
+    }
+
+    /// Subscribes with more members, each behind a comma.
+    fn subscribe_with(&self, stream: &str, more: &str) {
+        self.say(&format!(r#"{{"t":"sub","ref":7,"streams":[{{"stream":"{stream}"{more}}}]}}"#));
     }
 
     /// What is there without waiting longer than the session needs.
@@ -88,17 +93,35 @@ async fn with<F: Future>(session: impl Future<Output = End>, script: F) -> F::Ou
     }
 }
 
+/// Runs a client's script against a session that has greeted it.
+async fn greeted<T>(node: &Arc<Stub>, script: impl AsyncFnOnce(&mut Pipe) -> T) -> T {
+    let (session, mut pipe, _ticket) = session(node, 100);
+    with(session, async {
+        let hello = pipe.next().await;
+        assert!(matches!(hello, ServerMsg::Hello { .. }), "{hello:?}");
+        script(&mut pipe).await
+    })
+    .await
+}
+
+/// Runs a client's script against a session that has sent it the rows of `node`.
+async fn subscribed<T>(node: &Arc<Stub>, script: impl AsyncFnOnce(&mut Pipe) -> T) -> T {
+    greeted(node, async |pipe| {
+        pipe.subscribe("node");
+        let snapshot = pipe.next().await;
+        assert!(matches!(snapshot, ServerMsg::Snapshot { last: true, .. }), "{snapshot:?}");
+        script(pipe).await
+    })
+    .await
+}
+
 const NODE: StreamId = StreamId::Node;
 
 #[tokio::test(start_paused = true)]
 async fn a_quiet_connection_is_marked_every_ten_seconds() {
     let node = Stub::new().await;
     node.put("a", "1");
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        pipe.next().await;
+    subscribed(&node, async |pipe| {
         for _ in 0..3 {
             let before = Instant::now();
             let ServerMsg::Mark { streams, .. } = pipe.next().await else { panic!() };
@@ -143,15 +166,12 @@ async fn a_client_that_stops_reading_is_dropped_after_twenty_seconds_and_costs_n
     tokio::pin!(session);
     let script = async {
         pipe.next().await;
-        pipe.subscribe("node").await;
+        pipe.subscribe("node");
         pipe.next().await;
-        let start = Instant::now();
-        for n in 0.. {
+        let mut changes = interval(Duration::from_millis(100));
+        for n in 0..1_200 {
+            changes.tick().await;
             node.put("a", &n.to_string());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if start.elapsed() > Duration::from_secs(120) {
-                break;
-            }
         }
     };
     let start = Instant::now();
@@ -171,11 +191,7 @@ async fn a_client_that_stops_reading_is_dropped_after_twenty_seconds_and_costs_n
 #[tokio::test(start_paused = true)]
 async fn after_an_ack_one_delta_at_most_is_under_way_and_the_next_has_everything() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        let ServerMsg::Snapshot { seq: 0, .. } = pipe.next().await else { panic!() };
+    subscribed(&node, async |pipe| {
         pipe.say(r#"{"t":"ack","stream":"node","seq":0}"#);
         node.put("a", "1");
         let ServerMsg::Delta { from: 0, seq: 1, .. } = pipe.next().await else { panic!() };
@@ -194,15 +210,12 @@ async fn after_an_ack_one_delta_at_most_is_under_way_and_the_next_has_everything
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_acks_gets_twenty_deltas_a_second_at_most() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 1_000);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        pipe.next().await;
+    subscribed(&node, async |pipe| {
         let start = Instant::now();
+        let mut changes = interval(Duration::from_millis(1));
         for n in 0..1_000 {
+            changes.tick().await;
             node.put("a", &n.to_string());
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let mut have = 0;
         let mut deltas = 0;
@@ -222,10 +235,8 @@ async fn a_client_that_never_acks_gets_twenty_deltas_a_second_at_most() {
 async fn apps_are_not_told_before_the_node_has_looked() {
     let node = Stub::new().await;
     node.ready.store(false, Ordering::SeqCst);
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("apps").await;
+    greeted(&node, async |pipe| {
+        pipe.subscribe("apps");
         assert_eq!(pipe.quiet(Duration::from_secs(5)).await, None);
         node.ready.store(true, Ordering::SeqCst);
         let snapshot = pipe.quiet(Duration::from_secs(1)).await.unwrap();
@@ -241,7 +252,7 @@ async fn a_stuck_client_does_not_delay_a_close() {
     tokio::pin!(session);
     let script = async {
         pipe.next().await;
-        pipe.subscribe("node").await;
+        pipe.subscribe("node");
         for n in 0..10 {
             node.put("a", &n.to_string());
             advance(Duration::from_millis(100)).await;
@@ -259,11 +270,7 @@ async fn a_stuck_client_does_not_delay_a_close() {
 #[tokio::test(start_paused = true)]
 async fn too_large_a_delta_becomes_a_snapshot_in_parts() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        pipe.next().await;
+    subscribed(&node, async |pipe| {
         for n in 0..10 {
             node.put(&n.to_string(), &"x".repeat(60_000));
         }
@@ -296,12 +303,16 @@ async fn a_login_that_expires_ends_its_socket() {
     accounts.create_session([1; 32], login, 1_000_000).await.unwrap();
     let caller = Caller::admin(Identity::Session("a".into(), [1; 32]));
     let (session, mut pipe, _ticket) = session_of(&node, 100, caller);
+    let begun = Instant::now();
     let script = async {
-        pipe.next().await;
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        // A look at the login, at 20 s, has found it valid.
+        while begun.elapsed() < Duration::from_secs(30) {
+            pipe.next().await;
+        }
         accounts.delete_session("a").await.unwrap();
         pipe
     };
     let (end, _pipe) = tokio::join!(session, script);
     assert!(matches!(end, End::Close { code: 4401, .. }), "{end:?}");
+    assert_eq!(begun.elapsed().as_secs(), 40, "the next look ends it");
 }

@@ -105,7 +105,12 @@ impl Actor for Member {
             Order::Fail => return Err("told to fail".into()),
             Order::Panic => std::panic::resume_unwind(Box::new("told to panic")),
             Order::Stop => myself.stop(None),
-            Order::Nap => tokio::time::sleep(Duration::from_millis(3)).await,
+            Order::Nap => {
+                // Long enough for others to come upon it while it is busy.
+                for _ in 0..500 {
+                    tokio::task::yield_now().await;
+                }
+            }
         }
         Ok(())
     }
@@ -228,16 +233,11 @@ async fn chaos(seed: u64, time: Duration) {
     while begin.elapsed() < time && world.faults.lock().unwrap().is_empty() {
         disturb(&world, &root, &mut chance).await;
         disturbances += 1;
-        if chance.below(40) == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        if chance.below(400) == 0 {
+            come_to_rest(&root).await;
         }
     }
-    let quiet = async {
-        while !is_quiet(&root).await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), quiet).await.expect("it comes to rest");
+    come_to_rest(&root).await;
     check_counts(&world, &root).await;
     world.ends.lock().unwrap().clear();
     root.stop(ExitReason::Shutdown(None)).await;
@@ -245,6 +245,15 @@ async fn chaos(seed: u64, time: Duration) {
     let faults = world.faults.lock().unwrap().clone();
     assert!(faults.is_empty(), "{faults:?}");
     println!("{disturbances} disturbances in {:?}, no invariant broken", begin.elapsed());
+}
+
+async fn come_to_rest(root: &SupervisorRef) {
+    let quiet = async {
+        while !is_quiet(root).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), quiet).await.expect("it comes to rest");
 }
 
 async fn is_quiet(root: &SupervisorRef) -> bool {

@@ -10,7 +10,7 @@ use supervisor::{
 };
 use tokio::time::Instant;
 
-use crate::lab::{Cmd, Lab, Manner, Told, Way, cell, child, roomy, secs, state, stop, tell};
+use crate::lab::{Cmd, Lab, Manner, Told, Way, cell, child, roomy, secs, state, stop, takes, tell};
 
 /// A child whose starts after the first take two seconds and fail.
 fn hanging(lab: &Lab, id: &str) -> ChildSpec {
@@ -19,7 +19,7 @@ fn hanging(lab: &Lab, id: &str) -> ChildSpec {
         let lab = lab.clone();
         async move {
             if ctx.generation > 1 {
-                tokio::time::sleep(secs(2)).await;
+                takes(secs(2)).await;
                 return Err(StartError::failed(Told("hangs and fails")));
             }
             lab.spawn(ctx, Manner::default()).await
@@ -114,7 +114,7 @@ async fn hanging_restart_loop_simple() {
         let lab = inner.clone();
         async move {
             if ctx.generation > 1 {
-                tokio::time::sleep(secs(2)).await;
+                takes(secs(2)).await;
                 return Err(StartError::failed(Told("hangs and fails")));
             }
             lab.spawn(ctx, Manner::default()).await

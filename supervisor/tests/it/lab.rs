@@ -1,7 +1,6 @@
 //! Children that do as they are told and write down what happens to them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
@@ -9,13 +8,35 @@ use supervisor::{
     ChildId, ChildInfo, ChildSpec, ChildState, DynamicSpec, DynamicSupervisor, ExitReason, Report,
     ReportEvent, ReportSink, StartCause, StartCtx, StartError, Started, SupFlags, Supervisor, SupervisorRef,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Where a child blocks its thread.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    pub(crate) reached: AtomicBool,
-    pub(crate) open: AtomicBool,
+    reached: watch::Sender<bool>,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Blocks the thread until somebody opens.
+    pub(crate) fn block(&self) {
+        self.reached.send_replace(true);
+        // A test that has failed opens no gate, and its runtime waits for this thread.
+        let open = self.opened.wait_timeout_while(self.open.lock().unwrap(), secs(30), |open| !*open);
+        drop(open.unwrap());
+    }
+
+    /// Waits until a child blocks here.
+    pub(crate) async fn reached(&self) {
+        let mut reached = self.reached.subscribe();
+        tokio::time::timeout(secs(60), reached.wait_for(|reached| *reached)).await.unwrap().unwrap();
+    }
+
+    pub(crate) fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
 }
 
 /// What a child can be told to do.
@@ -126,12 +147,7 @@ impl Actor for Probe {
             Cmd::Panic => panic!("told to panic"),
             Cmd::Unlink => myself.unlink(self.ctx.supervisor.clone()),
             Cmd::Hang => std::future::pending().await,
-            Cmd::Block(gate) => {
-                gate.reached.store(true, Ordering::SeqCst);
-                while !gate.open.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
-                }
-            }
+            Cmd::Block(gate) => gate.block(),
         }
         Ok(())
     }
@@ -142,7 +158,7 @@ impl Actor for Probe {
         }
         assert!(!self.manner.panic_in_post_stop, "told to panic in post_stop");
         if let Some(time) = self.manner.slow_stop {
-            tokio::time::sleep(time).await;
+            takes(time).await;
         }
         self.lab.note(What::PostStop, &self.ctx.id, self.ctx.generation);
         Ok(())
@@ -364,10 +380,14 @@ impl Way {
 impl Lab {
     /// Ends a child by itself and waits until the supervisor has noticed.
     pub(crate) async fn end(&self, cell: &ActorCell, way: Way) {
-        let terminated = |lab: &Self| lab.count(|event| matches!(event, ReportEvent::ChildTerminated { .. }));
-        let before = terminated(self);
+        let before = self.ends();
         way.end(cell);
-        self.until("the end is noticed", |lab| terminated(lab) > before).await;
+        self.until("the end is noticed", |lab| lab.ends() > before).await;
+    }
+
+    /// How many ends of children have been noticed.
+    pub(crate) fn ends(&self) -> usize {
+        self.count(|event| matches!(event, ReportEvent::ChildTerminated { .. }))
     }
 
     /// Waits until a child runs in its `generation`.
@@ -383,6 +403,11 @@ impl Lab {
         })
         .await;
     }
+}
+
+/// Work that takes so long; whoever uses it runs under a paused clock.
+pub(crate) async fn takes(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 pub(crate) fn secs(seconds: u64) -> Duration {

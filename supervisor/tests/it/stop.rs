@@ -1,7 +1,6 @@
 //! Ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use supervisor::{ExitReason, ReportEvent, Restart, Shutdown, Strategy, SupFlags};
 use tokio::time::Instant;
@@ -233,16 +232,14 @@ async fn unkillable_child_is_reported_and_never_doubled() {
     let sup = lab.supervisor(flags, children).await;
     let a = cell(&sup, "a").await;
     a.send_message(Cmd::Block(gate.clone())).unwrap();
-    while !gate.reached.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
-    }
+    gate.reached().await;
     let error = sup.terminate_child("a").await.unwrap_err();
     assert!(matches!(error, supervisor::SupervisorError::Unkillable));
     tell(&sup, "b", Cmd::Panic).await;
     lab.until_started("b", 2).await;
     assert_eq!(lab.words(), ["+a1", "+b1", "+b2"], "no second a beside the first");
     assert!(matches!(sup.restart_child("a").await, Err(supervisor::SupervisorError::Unkillable)));
-    gate.open.store(true, Ordering::SeqCst);
+    gate.open();
     // The strategy wanted it back, so its late end brings the group up again.
     lab.until_started("a", 2).await;
     stop(&sup).await;

@@ -70,7 +70,7 @@ pub(super) fn start_anyway(app: &str) -> Command {
     Command::StartAnyway { app: app.parse().unwrap() }
 }
 pub(super) fn uninstall(app: &str) -> Command {
-    Command::Uninstall { app: app.parse().unwrap() }
+    Command::Uninstall { app: app.parse().unwrap(), purge: false }
 }
 
 fn answer(t: &SimNode, says: &Arc<Mutex<Says>>) {

@@ -47,7 +47,8 @@ fault_test!(containers_removed_renamed_and_doubled_from_outside_come_out_right, 
     assert_eq!(after[&renamed].id, before[&api].id);
     podman(&["rename", &renamed, &api]);
 
-    // Doubled: the one that the node did not make goes, once two lists agree. The node lists when it reaches the engine.
+    // Doubled: the one that the node did not make goes, once lists that are 30 s apart agree. The node lists when it
+    // reaches the engine, and two such lists at once are not enough.
     let before = rig.facts(stack);
     let labels = podman(&["inspect", "-f", "{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}", &api]);
     let double = format!("{api}-double");
@@ -62,6 +63,7 @@ fault_test!(containers_removed_renamed_and_doubled_from_outside_come_out_right, 
         rig.until(stack, |app| app.confidence == Confidence::LastKnown).await;
         rig.until(stack, |app| app.confidence == Confidence::Live).await;
     }
+    assert!(!podman(&["ps", "-aq", "--filter", &format!("name={double}")]).is_empty(), "it went too early");
     let gone = async {
         while !podman(&["ps", "-aq", "--filter", &format!("name={double}")]).is_empty() {
             tokio::task::yield_now().await;

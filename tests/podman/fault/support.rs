@@ -131,7 +131,8 @@ impl Rig {
             "install" => Command::Install { app },
             "start" => Command::Start { app },
             "stop" => Command::Stop { app },
-            "uninstall" => Command::Uninstall { app },
+            "restart" => Command::Restart { app },
+            "uninstall" => Command::Uninstall { app, purge: false },
             other => panic!("{other}"),
         }
     }

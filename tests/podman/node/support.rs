@@ -150,7 +150,7 @@ impl RealNode {
             "install" => Command::Install { app },
             "start" => Command::Start { app },
             "stop" => Command::Stop { app },
-            "uninstall" => Command::Uninstall { app },
+            "uninstall" => Command::Uninstall { app, purge: false },
             other => panic!("{other}"),
         }
     }

@@ -16,7 +16,7 @@ const app = (over: Partial<AppView> = {}): AppView => ({
 const stage = (key: string, state: Stage['state'], progress: number | null = null): Stage =>
   ({ key, state, progress, detail: null, started_at: null, ended_at: null })
 const op = (over: Partial<OpView> = {}): OpView =>
-  ({ id: '01', kind: 'install', app: 'demo', state: 'running', stages: [], started_at: 0, ended_at: null, error: null, ...over })
+  ({ id: '01', kind: 'install', app: 'demo', state: 'running', stages: [], started_at: 0, ended_at: null, error: null, residue: [], ...over })
 
 describe('phase', () => {
   test('what needs attention comes first, stopped last', () => {

@@ -24,6 +24,16 @@ oom: boolean,
  */
 at: number, };
 
+export type RestartView = { 
+/**
+ * What led to it, nearest first, for instance `api exited with code 137`; where no other is named, it failed itself.
+ */
+cause: Array<string>, 
+/**
+ * When it was seen.
+ */
+at: number, };
+
 export type WaitView = { 
 /**
  * What is waited for: a container of the app, another app, or a gate as `<app>/<gate>`.
@@ -92,9 +102,13 @@ since: number,
  */
 started_at: number | null, 
 /**
- * How often the supervisor restarted it since the node started.
+ * How often it was restarted since the node started, for its own failure or a sibling's.
  */
 restarts: number, 
+/**
+ * Why it was restarted last.
+ */
+last_restart: RestartView | null, 
 /**
  * How it ended last.
  */
@@ -278,7 +292,11 @@ ended_at: number | null,
 /**
  * Why it failed.
  */
-error: OpError | null, };
+error: OpError | null, 
+/**
+ * What it could not take with it and left on the machine, in words.
+ */
+residue: Array<string>, };
 
 export type TreeKind = "supervisor" | "worker";
 
@@ -494,7 +512,7 @@ app: AppId,
  */
 measured_at: number, 
 /**
- * Its containers in start order; those that do not run are left out.
+ * Its containers by name; those that do not run are left out.
  */
 usage: Array<ContainerMetrics>, };
 
@@ -829,7 +847,11 @@ app: AppId, } | { "command": "uninstall",
 /**
  * App.
  */
-app: AppId, };
+app: AppId, 
+/**
+ * Whether its volumes, data and secrets go, too; that has to be confirmed. Otherwise they are kept.
+ */
+purge: boolean, };
 
 export type CommandAccepted = { 
 /**

@@ -9,6 +9,8 @@ export type Verb = Command['command']
 
 export interface Request {
   readonly verb: Verb
+  /** With `uninstall`: the data go, too. */
+  readonly purge: boolean
   readonly key: string
   /** `sent`: no answer yet; `accepted`: recorded, not on the page yet; `refused`: see `error`; `asks`: see `plan`. */
   readonly state: 'sent' | 'accepted' | 'refused' | 'asks'
@@ -40,23 +42,26 @@ export function dismiss(app: AppId): void {
 /** Says yes to the plan that the node has shown. */
 export async function confirm(app: AppId): Promise<void> {
   const asked = requests.get(app)
-  if (asked?.state === 'asks') await send(asked.verb, app, asked.error?.confirm?.token)
+  if (asked?.state === 'asks') await send(asked.verb, app, { purge: asked.purge, token: asked.error?.confirm?.token })
 }
 
-export async function send(verb: Verb, app: AppId, token?: string): Promise<void> {
+const commandOf = (verb: Verb, app: AppId, purge: boolean): Command =>
+  verb === 'uninstall' ? { command: verb, app, purge } : { command: verb, app }
+
+export async function send(verb: Verb, app: AppId, { purge = false, token }: { purge?: boolean; token?: string | undefined } = {}): Promise<void> {
   if (isPending(app)) return
   const before = requests.get(app)
   // After a lost answer the same key is sent again: the node then does it once, whether it had heard it or not.
-  const again = before?.verb === verb && before.error?.code === 'unreachable'
+  const again = before?.verb === verb && before.purge === purge && before.error?.code === 'unreachable'
   const first: Request = {
-    verb, key: again ? before.key : uuid(), state: 'sent', barrier: null, opId: null, slow: false, error: null, plan: null,
+    verb, purge, key: again ? before.key : uuid(), state: 'sent', barrier: null, opId: null, slow: false, error: null, plan: null,
   }
   requests.set(app, first)
   const slow = setTimeout(() => {
     const now = requests.get(app)
     if (now?.key === first.key && isPending(app)) requests.set(app, { ...now, slow: true })
   }, SLOW_MS)
-  const answer = await api.command({ command: verb, app }, first.key, token)
+  const answer = await api.command(commandOf(verb, app, purge), first.key, token)
   const now = requests.get(app)
   if (now?.key !== first.key) return
   if (answer.ok) {

@@ -40,7 +40,7 @@ export const appRow = (over: Partial<AppView> = {}): AppView => ({
   next_retry: null, ...over,
 })
 export const opRow = (over: Partial<OpView> = {}): OpView => ({
-  id: '01', kind: 'install', app: 'demo', state: 'running', started_at: T, ended_at: null, error: null,
+  id: '01', kind: 'install', app: 'demo', state: 'running', started_at: T, ended_at: null, error: null, residue: [],
   stages: [
     { key: 'check', state: 'done', progress: null, detail: null, started_at: T, ended_at: T },
     { key: 'images', state: 'running', progress: 0.5, detail: null, started_at: T, ended_at: null },

@@ -1,11 +1,10 @@
 //! What happens to a service: deaths, hints, lists, and the ends of calls.
 
-use super::{Effect, Job, Machine, Part, Seen, Want};
+use super::{Effect, Job, Listed, Machine, Part, Seen, Want};
 use crate::container::{
     exit::ContainerExit,
-    look::{Lag, Look, Sight, Up},
+    look::{Lag, Look, Sight},
 };
-use apps::manifest::RestartPolicy;
 use engine::{EngineError, ErrorClass, ProcessRef};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,6 +45,7 @@ impl Machine {
             if up.process == dead || up.monitor == Some(dead))
         {
             self.net = Some(Seen::Unknown);
+            self.net_gone = true;
         }
     }
 
@@ -54,8 +54,8 @@ impl Machine {
         self.recheck = true;
     }
 
-    /// A list of all containers has this part as running or not.
-    pub(crate) fn listed(&mut self, part: Part, found: Option<(&str, bool)>) {
+    /// A list of all containers has this part like this.
+    pub(crate) fn listed(&mut self, part: Part, found: Option<Listed<'_>>) {
         let seen = match part {
             Part::Container => &self.seen,
             Part::Anchor => match &self.net {
@@ -65,8 +65,8 @@ impl Machine {
         };
         let agrees = match (seen, found) {
             (Seen::Unknown, _) | (Seen::Absent, None) => true,
-            (Seen::Up(Up { id, .. }), Some((listed, running))) => id == listed && running,
-            (Seen::Down { id, .. }, Some((listed, running))) => id == listed && !running,
+            (Seen::Up(up), Some(it)) => up.id == it.id && it.runs && it.process == Some(up.process),
+            (Seen::Down { id, .. }, Some(it)) => id == it.id && !it.runs,
             (Seen::Absent | Seen::Zombie { .. }, Some(_)) | (_, None) => false,
         };
         self.recheck |= !agrees && self.job.is_none();
@@ -103,19 +103,20 @@ impl Machine {
         }
         let foreign = container == Look::Foreign || anchor == Some(Look::Foreign);
         self.net = anchor.map(|anchor| seen(&anchor));
+        self.net_gone = false;
         let (before, wanted) =
             (std::mem::replace(&mut self.seen, seen(&container)), matches!(self.want, Want::Run { .. }));
         self.last_id = self.seen.id().map(str::to_owned);
         if foreign && wanted {
             return self.fail(ContainerExit::Foreign);
         }
+        let damaged = |seen: &Seen| matches!(seen, Seen::Zombie { damaged: true, .. });
+        if wanted && self.repaired && (damaged(&self.seen) || self.net.as_ref().is_some_and(damaged)) {
+            return self.fail(ContainerExit::Damaged);
+        }
         match container {
             Look::Absent if wanted && self.ran => self.fail(ContainerExit::Vanished),
             Look::Down { code, oom, .. } if wanted && self.ran => {
-                if self.stays_down(code) {
-                    (self.finished, self.ran, self.gone) = (true, false, false);
-                    return Effect::None;
-                }
                 self.fail(if oom { ContainerExit::OutOfMemory } else { ContainerExit::Exited { code } })
             }
             Look::Up(up) => {
@@ -126,6 +127,7 @@ impl Machine {
                     return if fell { self.fail(ContainerExit::NetworkLost) } else { Effect::None };
                 }
                 self.ran = wanted;
+                self.repaired = false;
                 if up.paused {
                     self.trouble = Some("paused from outside".into());
                 } else if up.monitor.is_none() {
@@ -203,16 +205,23 @@ impl Machine {
                     self.last_id = None;
                     self.gone = false;
                     self.ran = false;
-                    if let (Seen::Zombie { damaged, .. }, Want::Run { .. }) = (before, self.want) {
-                        return self.fail(if damaged {
-                            ContainerExit::Damaged
-                        } else {
-                            ContainerExit::Zombie
-                        });
+                }
+                match (before, self.want) {
+                    (Seen::Zombie { damaged: true, .. }, Want::Run { .. }) => {
+                        return self.fail(ContainerExit::Damaged);
                     }
+                    (Seen::Zombie { .. }, Want::Run { .. }) if part == Part::Container => {
+                        return self.fail(ContainerExit::Zombie);
+                    }
+                    _ => {}
                 }
             }
             (_, Ok(_)) | (Job::Start(_) | Job::Stop(_) | Job::Unpause, Err(EngineError::NotFound { .. })) => {
+            }
+            (Job::Start(_), Err(EngineError::Damaged { .. })) => {
+                if self.repaired {
+                    return self.fail(ContainerExit::Damaged);
+                }
             }
             (Job::Create(_) | Job::Start(_), Err(error)) if error.class() != ErrorClass::Transient => {
                 return self.fail(ContainerExit::from(error));
@@ -226,18 +235,12 @@ impl Machine {
         Effect::None
     }
 
-    fn stays_down(&self, code: i32) -> bool {
-        match self.policy {
-            RestartPolicy::Always | RestartPolicy::UnlessStopped => false,
-            RestartPolicy::OnFailure => code == 0,
-            RestartPolicy::No => true,
-        }
-    }
-
-    /// The end: what is shown last is that the container is down, not what would be done next.
+    /// The end: what is shown last is that the container is down, or cut off, not what would be done next.
     fn fail(&mut self, exit: ContainerExit) -> Effect {
-        self.seen = Seen::Unknown;
-        self.gone = true;
+        if exit != ContainerExit::NetworkLost {
+            self.seen = Seen::Unknown;
+            self.gone = true;
+        }
         Effect::Fail(exit)
     }
 

@@ -35,7 +35,7 @@ impl Machine {
             (_, Seen::Up(_)) => ContainerPhase::Running,
             (_, Seen::Down { ran, .. }) => match self.want {
                 Want::Run { clear: false } => ContainerPhase::Waiting,
-                Want::Run { clear: true } if !self.finished => ContainerPhase::Starting,
+                Want::Run { clear: true } => ContainerPhase::Starting,
                 _ if *ran => ContainerPhase::Exited,
                 _ => ContainerPhase::Created,
             },
@@ -44,6 +44,7 @@ impl Machine {
 
     /// What the engine's last answer complained of.
     pub(crate) fn trouble(&self) -> Option<&str> {
-        self.refused.1.as_deref().or(self.trouble.as_deref())
+        let cut_off = self.is_cut_off().then_some("its network is gone");
+        self.refused.1.as_deref().or(cut_off).or(self.trouble.as_deref())
     }
 }

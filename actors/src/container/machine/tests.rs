@@ -49,8 +49,8 @@ fn away() -> EngineError {
 }
 
 /// A machine that wants its container up and has seen it so.
-fn running(policy: RestartPolicy) -> Machine {
-    let mut m = Machine::new(policy, false);
+fn running() -> Machine {
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     assert_eq!(m.next_job(), Some(Job::Look));
     assert_eq!(m.looked(up(7)), Effect::Probe);
@@ -60,7 +60,7 @@ fn running(policy: RestartPolicy) -> Machine {
 
 #[test]
 fn it_creates_and_starts_what_is_wanted_and_absent() {
-    let mut m = Machine::new(RestartPolicy::Always, false);
+    let mut m = Machine::new(false, false);
     m.want(Want::Run { clear: false });
     assert_eq!(m.next_job(), Some(Job::Look));
     assert_eq!(m.next_job(), None, "one call is in flight at a time");
@@ -78,7 +78,7 @@ fn it_creates_and_starts_what_is_wanted_and_absent() {
 #[test]
 fn nothing_is_done_before_the_app_says_what_it_wants() {
     for look in [up(7), down(1), alone(Look::Absent)] {
-        let mut m = Machine::new(RestartPolicy::Always, true);
+        let mut m = Machine::new(true, false);
         assert_eq!(m.next_job(), Some(Job::Look));
         m.looked(look);
         assert_eq!(m.next_job(), None);
@@ -87,7 +87,7 @@ fn nothing_is_done_before_the_app_says_what_it_wants() {
 
 #[test]
 fn a_death_ends_the_machine_with_the_exit_code() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.died(process(8));
     assert_eq!(m.phase(), ContainerPhase::Running, "another process's death is none of ours");
     m.died(process(7));
@@ -98,7 +98,7 @@ fn a_death_ends_the_machine_with_the_exit_code() {
 
 #[test]
 fn an_engine_that_is_behind_is_asked_again_and_then_held_for_wrong() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.died(process(7));
     let mut waits = Duration::ZERO;
     while m.next_job() == Some(Job::Look) {
@@ -121,7 +121,7 @@ fn an_engine_that_is_behind_is_asked_again_and_then_held_for_wrong() {
 
 #[test]
 fn an_engine_that_cleans_up_gets_more_time() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.died(process(7));
     let mut waits = Duration::ZERO;
     for _ in 0..2 * patience(Lag::Telling) {
@@ -137,7 +137,7 @@ fn an_engine_that_cleans_up_gets_more_time() {
 
 #[test]
 fn a_stop_on_purpose_is_no_failure() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.want(Want::Stop);
     assert_eq!(m.next_job(), Some(Job::Stop(CONTAINER)));
     m.died(process(7));
@@ -149,7 +149,7 @@ fn a_stop_on_purpose_is_no_failure() {
 
 #[test]
 fn a_death_that_a_stop_overtakes_is_no_failure() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.died(process(7));
     assert_eq!(m.next_job(), Some(Job::Look));
     m.want(Want::Stop);
@@ -160,7 +160,7 @@ fn a_death_that_a_stop_overtakes_is_no_failure() {
 
 #[test]
 fn removal_stops_first_and_is_confirmed_by_a_look() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.want(Want::Remove);
     assert_eq!(m.next_job(), Some(Job::Stop(CONTAINER)));
     m.done(Job::Stop(CONTAINER), Ok(None));
@@ -176,7 +176,7 @@ fn removal_stops_first_and_is_confirmed_by_a_look() {
 
 #[test]
 fn a_siblings_failure_restarts_a_running_container_once() {
-    let mut m = Machine::new(RestartPolicy::Always, true);
+    let mut m = Machine::new(true, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(up(7));
@@ -192,31 +192,8 @@ fn a_siblings_failure_restarts_a_running_container_once() {
 }
 
 #[test]
-fn the_restart_policy_decides_which_ends_are_failures() {
-    for (policy, code, fails) in [
-        (RestartPolicy::Always, 0, true),
-        (RestartPolicy::UnlessStopped, 0, true),
-        (RestartPolicy::OnFailure, 0, false),
-        (RestartPolicy::OnFailure, 1, true),
-        (RestartPolicy::No, 1, false),
-    ] {
-        let mut m = running(policy);
-        m.died(process(7));
-        m.next_job();
-        let effect = m.looked(down(code));
-        assert_eq!(effect == Effect::Fail(ContainerExit::Exited { code }), fails, "{policy:?} {code}");
-        if !fails {
-            assert_eq!(m.next_job(), None, "it stays down");
-            m.want(Want::Stop);
-            m.want(CLEAR);
-            assert_eq!(m.next_job(), Some(Job::Start(CONTAINER)), "until it is asked for again");
-        }
-    }
-}
-
-#[test]
 fn an_engine_that_is_away_changes_nothing_and_is_asked_again() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.hint();
     assert_eq!(m.next_job(), Some(Job::Look));
     assert!(matches!(m.looked(Err(away())), Effect::Again(_)));
@@ -230,7 +207,7 @@ fn an_engine_that_is_away_changes_nothing_and_is_asked_again() {
 
 #[test]
 fn a_start_that_may_have_landed_is_looked_at_and_one_that_was_refused_fails() {
-    let mut m = Machine::new(RestartPolicy::Always, false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(down(0));
@@ -251,7 +228,7 @@ fn a_start_that_may_have_landed_is_looked_at_and_one_that_was_refused_fails() {
 #[test]
 fn a_container_that_is_not_ours_is_never_touched() {
     for want in [CLEAR, Want::Stop, Want::Remove, Want::GiveBack, Want::Nothing] {
-        let mut m = Machine::new(RestartPolicy::Always, false);
+        let mut m = Machine::new(false, false);
         m.want(want);
         m.next_job();
         let effect = m.looked(alone(Look::Foreign));
@@ -264,11 +241,18 @@ fn a_container_that_is_not_ours_is_never_touched() {
 
 #[test]
 fn a_list_that_disagrees_leads_to_a_look() {
-    let mut m = running(RestartPolicy::Always);
-    m.listed(CONTAINER, Some(("c", true)));
+    let mut m = running();
+    let is = Listed { id: "c", runs: true, process: Some(process(7)) };
+    m.listed(CONTAINER, Some(is));
     assert_eq!(m.next_job(), None);
-    for found in [None, Some(("c", false)), Some(("other", true))] {
-        let mut m = running(RestartPolicy::Always);
+    for found in [
+        None,
+        Some(Listed { runs: false, ..is }),
+        Some(Listed { id: "other", ..is }),
+        Some(Listed { process: None, ..is }),
+        Some(Listed { process: Some(process(8)), ..is }),
+    ] {
+        let mut m = running();
         m.listed(CONTAINER, found);
         assert_eq!(m.next_job(), Some(Job::Look), "{found:?}");
     }
@@ -350,7 +334,7 @@ fn every_state_of_a_service_is_brought_to_what_is_wanted() {
         (&up, &net_down, Want::Nothing, &[]),
     ];
     for (container, anchor, want, jobs) in cases {
-        let mut m = Machine::new(RestartPolicy::Always, false);
+        let mut m = Machine::new(false, false);
         m.want(*want);
         assert_eq!(
             settle(&mut m, (*container).clone(), (*anchor).clone()),
@@ -362,7 +346,7 @@ fn every_state_of_a_service_is_brought_to_what_is_wanted() {
 
 #[test]
 fn a_stop_is_not_over_while_the_anchor_holds_the_ports() {
-    let mut m = Machine::new(RestartPolicy::Always, false);
+    let mut m = Machine::new(false, false);
     m.want(Want::Stop);
     m.next_job();
     m.looked(both(is_down("c", 0), is_up("a", 8)));
@@ -376,14 +360,17 @@ fn a_stop_is_not_over_while_the_anchor_holds_the_ports() {
 
 #[test]
 fn an_anchor_that_ends_fails_the_container_once() {
-    let mut m = Machine::new(RestartPolicy::Always, false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     settle(&mut m, is_up("c", 7), is_up("a", 8));
+    assert!(!m.is_cut_off());
     m.died(process(8));
+    assert_eq!((m.phase(), m.is_cut_off()), (ContainerPhase::Running, true));
     assert_eq!(m.next_job(), Some(Job::Look));
     let lost = m.looked(both(is_up("c", 7), is_down("a", 137)));
     assert_eq!(lost, Effect::Fail(ContainerExit::NetworkLost));
-    let mut next = Machine::new(RestartPolicy::Always, false);
+    assert_eq!((m.phase(), m.is_cut_off()), (ContainerPhase::Running, true), "it runs, nobody reaches it");
+    let mut next = Machine::new(false, false);
     next.want(CLEAR);
     let jobs = settle(&mut next, is_up("c", 7), is_down("a", 137));
     assert_eq!(jobs, [Job::Stop(CONTAINER), Job::Start(ANCHOR), Job::Start(CONTAINER)]);
@@ -392,7 +379,7 @@ fn an_anchor_that_ends_fails_the_container_once() {
 #[test]
 fn nothing_is_destroyed_on_one_look() {
     for why in [Lag::Unmonitored, Lag::Damaged] {
-        let mut m = running(RestartPolicy::Always);
+        let mut m = running();
         m.hint();
         m.next_job();
         assert!(matches!(m.looked(behind(why)), Effect::Again(_)));
@@ -409,7 +396,7 @@ fn nothing_is_destroyed_on_one_look() {
         let exit = if why == Lag::Damaged { ContainerExit::Damaged } else { ContainerExit::Zombie };
         assert_eq!(m.done(Job::Remove(CONTAINER), Ok(None)), Effect::Fail(exit));
     }
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.hint();
     m.next_job();
     m.looked(behind(Lag::Unmonitored));
@@ -421,7 +408,7 @@ fn nothing_is_destroyed_on_one_look() {
 
 #[test]
 fn a_container_and_its_anchor_that_both_died_unseen_are_both_held_for_dead() {
-    let mut m = Machine::new(RestartPolicy::Always, false);
+    let mut m = Machine::new(false, false);
     m.want(CLEAR);
     m.next_job();
     m.looked(both(is_up("c", 7), is_up("a", 8)));
@@ -437,7 +424,7 @@ fn a_container_and_its_anchor_that_both_died_unseen_are_both_held_for_dead() {
 
 #[test]
 fn another_process_with_the_pid_of_a_dead_one_does_not_count_as_it() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     let reused = |m: &mut Machine| {
         let Look::Up(up) = is_up("c", 7) else { panic!() };
         m.looked(alone(Look::Up(Up { process: ProcessRef { pid: 7, start_time: 2 }, ..up })))
@@ -453,7 +440,7 @@ fn another_process_with_the_pid_of_a_dead_one_does_not_count_as_it() {
 
 #[test]
 fn a_paused_container_goes_on_where_it_is_wanted() {
-    let mut m = running(RestartPolicy::Always);
+    let mut m = running();
     m.hint();
     m.next_job();
     let Look::Up(it) = is_up("c", 7) else { panic!() };

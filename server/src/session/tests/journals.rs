@@ -1,6 +1,6 @@
 //! Journals, metrics, and what a client may tune.
 
-use super::{Pipe, session, with};
+use super::{Pipe, greeted, session, subscribed, with};
 use crate::tests::Stub;
 use protocol::{Entry, Event, EventActor, ServerMsg, Severity, StreamName};
 use std::time::Duration;
@@ -37,21 +37,15 @@ async fn entries(pipe: &mut Pipe) -> (u64, u64, u64, Vec<u64>) {
     }
 }
 
-fn sub(stream: &str, more: &str) -> String {
-    format!(r#"{{"t":"sub","ref":7,"streams":[{{"stream":"{stream}"{more}}}]}}"#)
-}
-
 #[tokio::test(start_paused = true)]
 async fn events_begin_with_the_last_ones_and_go_on_with_what_comes() {
     let node = Stub::new().await;
     append(&node, 1..=10);
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.say(&sub("events", r#","tail":3"#));
-        assert_eq!(entries(&mut pipe).await, (7, 10, 0, vec![8, 9, 10]));
+    greeted(&node, async |pipe| {
+        pipe.subscribe_with("events", r#","tail":3"#);
+        assert_eq!(entries(pipe).await, (7, 10, 0, vec![8, 9, 10]));
         append(&node, 11..=12);
-        assert_eq!(entries(&mut pipe).await, (10, 12, 0, vec![11, 12]));
+        assert_eq!(entries(pipe).await, (10, 12, 0, vec![11, 12]));
     })
     .await;
 }
@@ -60,21 +54,19 @@ async fn events_begin_with_the_last_ones_and_go_on_with_what_comes() {
 async fn events_resume_over_a_restart_of_the_node_and_tell_what_is_missing() {
     let node = Stub::new().await;
     append(&node, 5_000..=6_200);
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
+    greeted(&node, async |pipe| {
         // The numbers of the journal go on, whatever epoch they were seen under.
-        pipe.say(&sub("events", r#","resume":{"epoch":"older","seq":6198}"#));
-        assert_eq!(entries(&mut pipe).await, (6_198, 6_200, 0, vec![6_199, 6_200]));
-        pipe.say(&sub("events", r#","resume":{"epoch":"older","seq":5100}"#));
-        let (from, seq, dropped, numbers) = entries(&mut pipe).await;
+        pipe.subscribe_with("events", r#","resume":{"epoch":"older","seq":6198}"#);
+        assert_eq!(entries(pipe).await, (6_198, 6_200, 0, vec![6_199, 6_200]));
+        pipe.subscribe_with("events", r#","resume":{"epoch":"older","seq":5100}"#);
+        let (from, seq, dropped, numbers) = entries(pipe).await;
         assert_eq!((from, dropped, numbers[0]), (5_100, 100, 5_201));
         assert_eq!(seq, *numbers.last().unwrap());
         assert_eq!(seq - from, dropped + numbers.len() as u64, "every number is accounted for");
         // A journal that was lost begins with its end.
-        pipe.say(&sub("events", r#","tail":1,"resume":{"epoch":"older","seq":99999}"#));
+        pipe.subscribe_with("events", r#","tail":1,"resume":{"epoch":"older","seq":99999}"#);
         loop {
-            let next = entries(&mut pipe).await;
+            let next = entries(pipe).await;
             if next.0 == 6_199 {
                 assert_eq!(next.3, [6_200]);
                 break;
@@ -88,18 +80,16 @@ async fn events_resume_over_a_restart_of_the_node_and_tell_what_is_missing() {
 async fn a_client_that_acks_gets_one_frame_of_a_journal_at_a_time() {
     let node = Stub::new().await;
     append(&node, 1..=2);
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.say(&sub("events", ""));
-        assert_eq!(entries(&mut pipe).await.1, 2);
+    greeted(&node, async |pipe| {
+        pipe.subscribe_with("events", "");
+        assert_eq!(entries(pipe).await.1, 2);
         pipe.say(r#"{"t":"ack","stream":"events","seq":2}"#);
         append(&node, 3..=3);
-        assert_eq!(entries(&mut pipe).await.3, [3]);
+        assert_eq!(entries(pipe).await.3, [3]);
         append(&node, 4..=9);
         assert_eq!(pipe.quiet(Duration::from_secs(1)).await, None);
         pipe.say(r#"{"t":"ack","stream":"events","seq":3}"#);
-        assert_eq!(entries(&mut pipe).await.3, [4, 5, 6, 7, 8, 9]);
+        assert_eq!(entries(pipe).await.3, [4, 5, 6, 7, 8, 9]);
     })
     .await;
 }
@@ -107,16 +97,14 @@ async fn a_client_that_acks_gets_one_frame_of_a_journal_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn a_log_has_its_last_lines_and_says_when_there_is_none() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.say(&sub("logs:demo/web", r#","tail":3"#));
+    greeted(&node, async |pipe| {
+        pipe.subscribe_with("logs:demo/web", r#","tail":3"#);
         let ServerMsg::Entries { stream, items, .. } = pipe.next().await else { panic!() };
         assert_eq!(stream, "logs:demo/web".parse::<StreamName>().unwrap());
         let [Entry::Log(first), Entry::Log(second), _] = &items[..] else { panic!("{items:?}") };
         assert_eq!((first.seq, first.line.as_str(), first.stderr), (1, "line 0", Some(false)));
         assert_eq!(second.stderr, Some(true));
-        pipe.say(&sub("logs:other/web", ""));
+        pipe.subscribe_with("logs:other/web", "");
         let ServerMsg::Error { r#ref: Some(7), code, retryable: false, .. } = pipe.next().await else {
             panic!()
         };
@@ -136,7 +124,7 @@ async fn metrics_are_wanted_only_while_somebody_is_subscribed() {
         let ServerMsg::Hello { features, .. } = pipe.next().await else { panic!() };
         assert!(features.contains(&"metrics".to_owned()), "somebody measures");
         assert_eq!(*wanted.borrow(), 0);
-        pipe.subscribe("metrics").await;
+        pipe.subscribe("metrics");
         pipe.next().await;
         assert_eq!(*wanted.borrow(), 1);
         pipe.say(r#"{"t":"unsub","streams":["metrics"]}"#);
@@ -150,11 +138,7 @@ async fn metrics_are_wanted_only_while_somebody_is_subscribed() {
 #[tokio::test(start_paused = true)]
 async fn a_tuned_stream_comes_as_rarely_as_it_was_asked_for() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    with(session, async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        pipe.next().await;
+    subscribed(&node, async |pipe| {
         pipe.say(r#"{"t":"tune","stream":"node","min_interval_ms":5000}"#);
         pipe.say(r#"{"t":"ping","id":1}"#);
         pipe.next().await;
@@ -174,11 +158,7 @@ async fn a_tuned_stream_comes_as_rarely_as_it_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_acked_once_and_then_never_is_dropped_after_thirty_seconds() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 100);
-    let script = async {
-        pipe.next().await;
-        pipe.subscribe("node").await;
-        pipe.next().await;
+    let (code, took) = subscribed(&node, async |pipe| {
         pipe.say(r#"{"t":"ack","stream":"node","seq":0}"#);
         node.put("a", "1");
         pipe.next().await;
@@ -190,8 +170,8 @@ async fn a_client_that_acked_once_and_then_never_is_dropped_after_thirty_seconds
                 other => panic!("{other:?}"),
             }
         }
-    };
-    let (_, (code, took)) = tokio::join!(session, script);
+    })
+    .await;
     assert_eq!(code, 4429);
     assert!((29..=31).contains(&took.as_secs()), "{took:?}");
 }
@@ -199,15 +179,15 @@ async fn a_client_that_acked_once_and_then_never_is_dropped_after_thirty_seconds
 #[tokio::test(start_paused = true)]
 async fn more_than_thirty_two_subscriptions_end_the_connection() {
     let node = Stub::new().await;
-    let (session, mut pipe, _ticket) = session(&node, 1_000);
-    let script = async {
-        pipe.next().await;
-        for n in 0..33 {
-            pipe.say(&sub(&format!("logs:demo/s{n}"), r#","tail":0"#));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        pipe
-    };
-    let (end, _pipe) = tokio::join!(session, script);
-    assert!(matches!(end, super::End::Close { code: 4413, .. }), "{end:?}");
+    greeted(&node, async |pipe| {
+        let streams: Vec<_> = (0..32).map(|n| format!(r#"{{"stream":"logs:demo/s{n}","tail":0}}"#)).collect();
+        pipe.say(&format!(r#"{{"t":"sub","ref":7,"streams":[{}]}}"#, streams.join(",")));
+        pipe.say(r#"{"t":"ping","id":1}"#);
+        let pong = pipe.next().await;
+        assert!(matches!(pong, ServerMsg::Pong { id: 1, .. }), "as many as it may: {pong:?}");
+        pipe.subscribe("logs:demo/s32");
+        let bye = pipe.next().await;
+        assert!(matches!(bye, ServerMsg::Bye { code: 4413, .. }), "{bye:?}");
+    })
+    .await;
 }

@@ -1,0 +1,69 @@
+//! What an uninstall takes away beyond the containers, where the user wants the data gone, too.
+
+use super::{engine_error, progress::Progress};
+use crate::ctx::Ctx;
+use apps::{ImageSource, LABEL_APP, LABEL_NODE};
+use engine::EngineError;
+use protocol::{AppId, OpError, Plan};
+use std::{fs, io};
+
+/// What would go, for people.
+///
+/// # Errors
+///
+/// When the engine cannot be asked.
+pub(crate) async fn plan(ctx: &Ctx, app: &AppId) -> Result<Plan, EngineError> {
+    let mut removes = vec!["the app's containers and networks".to_owned()];
+    let volumes = ctx.engine.list_volumes(&own(ctx, app)).await?;
+    removes.extend(volumes.iter().map(|volume| format!("volume {volume} with its data")));
+    let folder = ctx.app_dir(app);
+    if folder.exists() {
+        removes.push(format!("folder {} with everything in it", folder.display()));
+    }
+    if ctx.secrets_dir(app).exists() {
+        removes.push("the secrets that were generated for it: what they encrypt is lost".to_owned());
+    }
+    Ok(Plan {
+        removes,
+        keeps: vec!["images that were pulled".to_owned()],
+        dependents: vec![],
+        type_to_confirm: Some(app.to_string()),
+    })
+}
+
+/// Removes all of it. Each step can be repeated.
+pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
+    let (engine, app) = (p.ctx.engine.as_ref(), &p.plan.id);
+    let refused = |error: EngineError| engine_error(&error);
+    for volume in engine.list_volumes(&own(&p.ctx, app)).await.map_err(refused)? {
+        p.detail(format!("volume {volume}"));
+        engine.remove_volume(&volume).await.map_err(refused)?;
+    }
+    p.detail("data and secrets");
+    engine.remove_folder(&p.ctx.app_dir(app)).await.map_err(refused)?;
+    for secret in &p.plan.rendered.secrets {
+        engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
+    }
+    let secrets = p.ctx.secrets_dir(app);
+    match fs::remove_dir_all(&secrets) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(OpError {
+                code: "disk".into(),
+                message: format!("{} cannot be removed: {error}", secrets.display()),
+                hint: Some("check the disk and the permissions of the node's data directory".into()),
+                retryable: true,
+            });
+        }
+        _ => {}
+    }
+    for service in &p.plan.rendered.services {
+        if let ImageSource::Build { .. } = service.image {
+            engine.remove_image(&service.spec.image).await.map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+fn own<'a>(ctx: &'a Ctx, app: &'a AppId) -> [(&'static str, &'a str); 2] {
+    [(LABEL_APP, app.as_str()), (LABEL_NODE, ctx.node_id())]
+}
