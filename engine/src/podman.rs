@@ -371,3 +371,6 @@ impl Engine for Podman {
         or_absent(call.api(self.api.secrets().get(name).delete()).await)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,4 +6,5 @@ mod life;
 mod recovery;
 mod strays;
 mod tidy;
+mod trouble;
 mod truth;
