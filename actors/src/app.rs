@@ -26,7 +26,7 @@ use crate::{
     stack::Plan,
     store::StoreError,
 };
-use protocol::{AppView, Command, Desired, OpId, OpView, Row, ServiceName};
+use protocol::{AppView, Command, Desired, OpId, OpView, Row, ServiceName, StreamId};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
@@ -146,8 +146,11 @@ impl Actor for App {
         let stack = SupervisorRef::from_cell(&stack).ok_or("an app is a supervisor's child")?;
         let row = ctx.store.app(&plan.id).await?;
         let (desired, installed) = row.map_or((Desired::Absent, false), |row| (row.desired, row.installed));
-        let statuses =
-            plan.rendered.services.iter().map(|s| (s.service.clone(), Status::unknown())).collect();
+        let shown = ctx.board.row(StreamId::Apps, plan.id.as_str());
+        let shown: Option<AppView> = shown.and_then(|json| serde_json::from_str(&json).ok());
+        let shown = shown.filter(|shown| shown.installed);
+        let seen_at = shown.as_ref().map(|shown| shown.observed_at);
+        let statuses = fate::last_shown(shown.as_ref(), &plan);
         ctx.names.register(name::app(&plan.id), myself.get_cell());
         let (engine_ok, reached_at) = ctx.reach.get();
         Ok(AppState {
@@ -164,7 +167,7 @@ impl Actor for App {
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
             engine_ok,
-            observed_at: reached_at.unwrap_or_else(now_ms),
+            observed_at: seen_at.or(reached_at).unwrap_or_else(now_ms),
             shown: None,
             forgotten: false,
             ctx,
