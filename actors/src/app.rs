@@ -32,7 +32,7 @@ use crate::{
     store::StoreError,
 };
 use needs::{Needs, Own};
-use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName};
+use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName, StreamId};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
@@ -164,8 +164,11 @@ impl Actor for App {
         let row = ctx.store.app(&plan.id).await?;
         let (desired, installed, anyway) =
             row.map_or((Desired::Absent, false, false), |row| (row.desired, row.installed, row.anyway));
-        let statuses =
-            plan.rendered.services.iter().map(|s| (s.service.clone(), Status::unknown())).collect();
+        let shown = ctx.board.row(StreamId::Apps, plan.id.as_str());
+        let shown: Option<AppView> = shown.and_then(|json| serde_json::from_str(&json).ok());
+        let shown = shown.filter(|shown| shown.installed);
+        let seen_at = shown.as_ref().map(|shown| shown.observed_at);
+        let statuses = fate::last_shown(shown.as_ref(), &plan);
         ctx.names.register(name::app(&plan.id), myself.get_cell());
         if !plan.manifest.requires.is_empty() {
             ctx.names.register(name::needy(&plan.id), myself.get_cell());
@@ -187,7 +190,7 @@ impl Actor for App {
             needs: Needs::new(anyway),
             introduced: None,
             engine_ok,
-            observed_at: reached_at.unwrap_or_else(now_ms),
+            observed_at: seen_at.or(reached_at).unwrap_or_else(now_ms),
             shown: None,
             forgotten: false,
             ctx,

@@ -45,7 +45,7 @@ prepare_real_tests() {
 
 # Run by root, each of these tests starts itself again as the user who owns the containers.
 podman_tests() {
-    timeout 1200 env "${real[@]}" cargo nextest run --locked --config-file "$SETUP/nextest.toml" \
+    timeout 1800 env "${real[@]}" cargo nextest run --locked --config-file "$SETUP/nextest.toml" \
         -p tests --test podman --test-threads 1 --no-fail-fast
 }
 

@@ -15,6 +15,27 @@ use std::{collections::BTreeMap, time::Duration};
 /// How long a command may take.
 const SOON: Duration = Duration::from_secs(20);
 
+/// Hands the names of all cases to a macro, so that nobody who runs them leaves one out.
+#[macro_export]
+macro_rules! contract_cases {
+    ($run:ident) => {
+        $run!(
+            lifecycle,
+            absence,
+            missing_image,
+            conflicts,
+            port_in_use,
+            list,
+            events,
+            exec,
+            exit_of,
+            anchor,
+            volumes,
+            folders,
+        );
+    };
+}
+
 macro_rules! refused {
     ($result:expr, $($kind:ident)|+) => {{
         let error = $result.map(|_| ()).err();

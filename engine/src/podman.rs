@@ -389,3 +389,6 @@ impl Engine for Podman {
         folder::inside("remove_folder", path, &[OsStr::new("rm"), OsStr::new("-rf")]).await
     }
 }
+
+#[cfg(test)]
+mod tests;

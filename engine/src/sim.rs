@@ -149,6 +149,17 @@ impl Sim {
         self.world().failures.entry(call).or_default().push_back(error);
     }
 
+    /// Lets every call of these methods fail like this, or none any more.
+    pub fn fail_all(&self, calls: &[&'static str], error: Option<&EngineError>) {
+        let mut world = self.world();
+        for call in calls {
+            match error {
+                Some(error) => drop(world.failing.insert(call, error.clone())),
+                None => drop(world.failing.remove(call)),
+            }
+        }
+    }
+
     /// Lets the next call of this method panic.
     pub fn panic_next(&self, call: &'static str) {
         self.world().panics.insert(call);

@@ -21,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use protocol::{ApiError, AuthView, ErrorCode, EventActor, LoginRequest, Problem, SetupRequest, Severity};
+use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
 
 /// How long a login lasts at most.
@@ -41,10 +42,7 @@ pub(crate) async fn setup(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    check_origin(&headers, http::host(&headers), false)?;
-    let request: SetupRequest = http::json(&headers, body).await?;
-    let accounts = shared.node.accounts();
-    slow_down(&shared, &accounts, peer).await?;
+    let (accounts, request): (_, SetupRequest) = attempt(&shared, peer, &headers, body).await?;
     if blake3::hash(request.token.trim().as_bytes()) != shared.setup_token {
         return Err(refused(&shared, peer, "this is not the token that the node printed"));
     }
@@ -70,10 +68,7 @@ pub(crate) async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    check_origin(&headers, http::host(&headers), false)?;
-    let request: LoginRequest = http::json(&headers, body).await?;
-    let accounts = shared.node.accounts();
-    slow_down(&shared, &accounts, peer).await?;
+    let (accounts, request): (_, LoginRequest) = attempt(&shared, peer, &headers, body).await?;
     let owner = accounts.owner().await.map_err(store_away)?;
     let proven = match (request.token, request.password) {
         (Some(token), None) => {
@@ -141,6 +136,20 @@ pub(crate) fn acceptable(text: &str) -> Result<(), Refusal> {
         problems: vec![problem],
         ..ApiError::new(ErrorCode::Invalid, "this password is not acceptable")
     }))
+}
+
+/// Reads what somebody unknown asks for, unless it comes from a foreign page or too often.
+async fn attempt<T: DeserializeOwned>(
+    shared: &Shared,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Accounts, T), Refusal> {
+    check_origin(headers, http::host(headers), false)?;
+    let request = http::json(headers, body).await?;
+    let accounts = shared.node.accounts();
+    slow_down(shared, &accounts, peer).await?;
+    Ok((accounts, request))
 }
 
 /// Counts an attempt, or refuses it for now. Whoever sits at the node's machine is not slowed down.

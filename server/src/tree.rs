@@ -12,7 +12,18 @@
 
 use crate::{BindError, ServerConfig, conn, live, live::Closer, shared::Shared};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
-use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fs,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use supervisor::{
     Backoff, ChildSpec, DynamicSpec, DynamicSupervisor, Restart, Shutdown, StartError, Strategy, SupFlags,
     Supervisor,
@@ -137,18 +148,25 @@ impl Actor for LocalListener {
     ) -> Result<(), ActorProcessingErr> {
         let Some(listener) = listener.take() else { return Ok(()) };
         let router = conn::routes(&server.shared);
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => conn::accept_local(&server.shared, &router, stream),
-                Err(error) => pause(&error).await,
-            }
-        }
+        let accepted = |(stream, _)| conn::accept_local(&server.shared, &router, stream);
+        match serve(|cx| listener.poll_accept(cx), accepted).await {}
     }
 }
 
-async fn pause(error: &io::Error) {
-    tracing::warn!(%error, "connection could not be accepted");
-    tokio::time::sleep(PAUSE).await;
+/// Accepts connections without end.
+async fn serve<T>(
+    mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+    accepted: impl Fn(T),
+) -> Infallible {
+    loop {
+        match poll_fn(&mut accept).await {
+            Ok(connection) => accepted(connection),
+            Err(error) => {
+                tracing::warn!(%error, "connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
 }
 
 struct Listener;
@@ -187,12 +205,8 @@ impl Actor for Listener {
     ) -> Result<(), ActorProcessingErr> {
         let Some(listener) = listener.take() else { return Ok(()) };
         let router = conn::routes(&server.shared);
-        loop {
-            match listener.accept().await {
-                Ok((stream, remote)) => conn::accept(&server.shared, &router, stream, remote),
-                Err(error) => pause(&error).await,
-            }
-        }
+        let accepted = |(stream, remote)| conn::accept(&server.shared, &router, stream, remote);
+        match serve(|cx| listener.poll_accept(cx), accepted).await {}
     }
 }
 

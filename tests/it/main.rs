@@ -7,5 +7,6 @@ mod life;
 mod recovery;
 mod strays;
 mod tidy;
+mod trouble;
 mod truth;
 mod usage;

@@ -26,17 +26,4 @@ macro_rules! contract_test {
     };
 }
 
-contract_test!(
-    lifecycle,
-    absence,
-    missing_image,
-    conflicts,
-    port_in_use,
-    list,
-    events,
-    exec,
-    exit_of,
-    anchor,
-    volumes,
-    folders,
-);
+engine::contract_cases!(contract_test);

@@ -242,6 +242,23 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
     await sameDocument(page)
   })
 
+  await step('uninstalled with its data, for which its name has to be typed, it leaves nothing behind', async () => {
+    const ours = async () => (await podman('volume', 'ls', '-q')).split('\n').filter((v) => v.startsWith('demo_'))
+    assert.notDeepEqual(await ours(), [])
+    await page.getByTestId('nav-apps').click()
+    await choose(page, 'demo', 'uninstall')
+    await page.getByTestId('purge').check()
+    await page.getByTestId('confirm-yes').click()
+    await page.getByTestId('confirm-word').waitFor()
+    await assertAccessible(page, 'what a purge takes')
+    assert.equal(await page.getByTestId('confirm-yes').isDisabled(), true)
+    await page.getByTestId('confirm-word').fill('demo')
+    await page.getByTestId('confirm-yes').click()
+    await page.locator(card).waitFor({ state: 'detached', ...LONG })
+    await assertNobodyThere(CONTAINERS)
+    assert.deepEqual(await ours(), [])
+  })
+
   await step('all the while nothing was polled, loaded from elsewhere or refused by the policy', async (s) => {
     await sameDocument(page)
     assert.deepEqual(seen.errors, [])

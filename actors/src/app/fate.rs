@@ -4,12 +4,34 @@ use super::{AppState, Fate};
 use crate::{
     clock::{millis, now_ms},
     container::{ContainerExit, Status},
-    stack,
+    stack::{self, Plan},
 };
 use apps::manifest::Strategy;
-use protocol::{ContainerPhase, Health, ServiceName};
+use protocol::{AppView, ContainerPhase, Health, ServiceName};
 use ractor::ActorId;
+use std::collections::BTreeMap;
 use supervisor::ChildState;
+
+/// What an earlier incarnation has shown last of each container; the board outlives it.
+pub(super) fn last_shown(shown: Option<&AppView>, plan: &Plan) -> BTreeMap<ServiceName, Status> {
+    use ContainerPhase as P;
+    let shown = shown.map(|view| view.containers.as_slice()).unwrap_or_default();
+    let status = |service: &ServiceName| {
+        // The others are what was about to be done, or the supervisor's to say.
+        let seen = shown.iter().find(|c| {
+            c.service == *service && matches!(c.phase, P::Running | P::Exited | P::Created | P::Absent)
+        });
+        seen.map_or_else(Status::unknown, |seen| Status {
+            phase: seen.phase,
+            health: seen.health,
+            id: seen.id.clone(),
+            started_at: seen.started_at,
+            since: seen.since,
+            ..Status::unknown()
+        })
+    };
+    plan.rendered.services.iter().map(|it| (it.service.clone(), status(&it.service))).collect()
+}
 
 impl AppState {
     /// An actor tells of its container.

@@ -73,7 +73,7 @@ impl AppState {
     pub(super) fn is_there(&self, service: &ServiceName, condition: Condition) -> bool {
         self.statuses.get(service).is_some_and(|status| {
             status.phase == ContainerPhase::Running
-                && self.held(service).is_none()
+                && self.voices.get(service).is_some_and(|(_, lives)| *lives)
                 && match condition {
                     Condition::ServiceStarted => true,
                     Condition::ServiceHealthy => matches!(status.health, Health::Healthy | Health::None),

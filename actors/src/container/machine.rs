@@ -20,7 +20,7 @@
 //! A container that was up, is wanted and is not up any more ends the machine with a [`ContainerExit`]: the supervisor
 //! decides what follows. One that was made anew because its files were damaged, and is found damaged again before it
 //! ran, ends it at once: a second repair is somebody's to ask for.
-//!  What destroys needs two looks that agree on the same container.
+//! What destroys needs two looks that agree on the same container.
 
 mod event;
 mod show;

@@ -97,11 +97,22 @@ impl Ground {
     pub async fn exited(&self, container: &str) -> Inspect {
         let wait = async {
             loop {
-                let inspect = ok(self.engine.inspect(container).await);
-                if inspect.state == EngineState::Exited {
-                    return inspect;
+                let seen = ok(self.engine.inspect(container).await);
+                if seen.state == EngineState::Exited {
+                    return seen;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                // From its start on, so that nothing is missed that happens until they are read. They may end early.
+                let since = seen.started_at.map(|millis| millis / 1_000);
+                let mut events = ok(self.engine.events(since).await);
+                while let Some(Ok(event)) = events.next().await {
+                    if event.id != seen.id {
+                        continue;
+                    }
+                    let seen = ok(self.engine.inspect(container).await);
+                    if seen.state == EngineState::Exited {
+                        return seen;
+                    }
+                }
             }
         };
         soon(wait).await

@@ -49,6 +49,9 @@ impl Sim {
         if world.down {
             return unreachable();
         }
+        if let Some(error) = world.failing.get(call) {
+            return Err(error.clone());
+        }
         world.failures.get_mut(call).and_then(|queue| queue.pop_front()).map_or(Ok(()), Err)
     }
 

@@ -100,20 +100,7 @@ macro_rules! contract {
     };
 }
 
-contract!(
-    lifecycle,
-    absence,
-    missing_image,
-    conflicts,
-    port_in_use,
-    list,
-    events,
-    exec,
-    exit_of,
-    anchor,
-    volumes,
-    folders,
-);
+crate::contract_cases!(contract);
 
 fn ground() -> crate::contract::Ground {
     let sim = Sim::new();

@@ -2,7 +2,7 @@
 
 use super::{
     fault_test,
-    support::{Place, Rig, SEVEN, kill_all, of},
+    support::{Place, Rig, SEVEN, kill_all, of, skipped},
 };
 use crate::node::support::{BOUND, podman};
 use protocol::{OpState, Phase};
@@ -88,7 +88,7 @@ fault_test!(a_full_disk_touches_no_container_and_is_over_when_there_is_room, asy
     let place = Place { disk: Some(disk.path().to_owned()), home: None };
     let disk = disk.path().to_str().unwrap();
     if !unshare("mount -t tmpfs -o size=4m tmpfs \"$1\"", &[disk]) {
-        println!("no tmpfs can be mounted here: a full disk is not tested");
+        skipped("a full disk: no tmpfs can be mounted here");
         return;
     }
     let (mut rig, stacks) = Rig::start_at(&[("full", SEVEN)], place).await;

@@ -2,11 +2,12 @@
 
 use super::{
     fault_test,
-    support::{Rig, SEVEN, is_alive, kill_all, of},
+    support::{Rig, SEVEN, is_alive, kill_all, of, skipped},
 };
 use crate::node::support::podman;
 use protocol::{Confidence, Phase};
-use std::process::Command;
+use std::{process::Command, time::Duration};
+use tokio::time::Instant;
 
 fault_test!(containers_removed_renamed_and_doubled_from_outside_come_out_right, async {
     let (mut rig, stacks) = Rig::start(&[("outside", SEVEN)]).await;
@@ -85,13 +86,22 @@ fault_test!(a_container_that_is_paused_or_hangs_is_told_and_left_alone, async {
     let before = rig.facts(stack);
     let api = stack.container("api");
 
+    rig.history.clear();
     let paused = Command::new("podman").args(["pause", &api]).output().unwrap();
     if paused.status.success() {
         // Somebody paused what should run: it goes on.
         rig.until(stack, |app| app.phase == Phase::Running).await;
         rig.answers(stack).await;
     } else {
-        println!("podman cannot pause here: {}", String::from_utf8_lossy(&paused.stderr).trim());
+        // It refuses, and says by an event that it has paused: nothing may come of that.
+        let said = String::from_utf8_lossy(&paused.stderr).to_lowercase();
+        assert!(said.contains("cgroup"), "it is refused for what the machine lacks: {said}");
+        skipped(&format!("a paused container: {}", said.trim()));
+        rig.answers(stack).await;
+        assert!(
+            rig.rows(stack).iter().all(|app| app.phase == Phase::Running),
+            "a pause that was none is shown"
+        );
     }
     assert!(rig.facts(stack)[&api].same_run(&before[&api]), "paused or not, it was not restarted");
 
@@ -127,6 +137,9 @@ fault_test!(a_killed_engine_service_stops_no_recovery, async {
         kill_all([&before[&stack.container("api")].pid]);
         rig.recovered(stack, "api", restarts).await;
         rig.answers(stack).await;
+        // What follows from the event, if anything does, is sent within moments of it.
+        let end = Instant::now() + Duration::from_secs(3);
+        while rig.moved(end).await {}
         assert!(rig.rows(stack).iter().all(|app| app.installed && app.containers.len() == 7));
         let after = rig.facts(stack);
         for (name, fact) in &after {

@@ -310,6 +310,11 @@ impl Rig {
     }
 }
 
+/// Says loudly what cannot be tested on this machine; the runner is told to show it (`setup/nextest.toml`).
+pub(crate) fn skipped(reason: &str) {
+    println!("skipped: {reason}");
+}
+
 /// A service's container in an app's row.
 pub(crate) fn of<'a>(app: &'a AppView, service: &str) -> &'a ContainerView {
     app.containers.iter().find(|c| c.service.as_str() == service).unwrap()

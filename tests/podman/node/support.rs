@@ -9,10 +9,15 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{self, Child, Output, Stdio},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
 
 /// Bound of every wait, however many rows come meanwhile.
 pub(crate) const BOUND: Duration = Duration::from_secs(120);
@@ -45,6 +50,7 @@ pub struct RealNode {
     port: u16,
     listen: u16,
     dir: TempDir,
+    log: Log,
 }
 
 pub(crate) fn free_port() -> u16 {
@@ -68,9 +74,11 @@ pub(crate) fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these tests through `make test`"))
 }
 
+/// What the daemon has said in all its lives.
+type Log = Arc<watch::Sender<String>>;
+
 /// Starts a daemon and waits until it listens.
-pub(crate) fn spawn(dir: &Path, listen: u16, home: Option<&Path>) -> Child {
-    let log = fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
+pub(crate) fn spawn(dir: &Path, listen: u16, home: Option<&Path>, log: &Log) -> Child {
     let mut daemon = process::Command::new(variable("ARCHIPELAGO_BIN"))
         .arg("--data-dir")
         .arg(dir.join("data"))
@@ -82,13 +90,26 @@ pub(crate) fn spawn(dir: &Path, listen: u16, home: Option<&Path>) -> Child {
                 .flat_map(|home| [("HOME", home.to_owned()), ("XDG_RUNTIME_DIR", home.join("run"))]),
         )
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(Stdio::piped())
         .spawn()
         .expect("ARCHIPELAGO_BIN can be run");
+    let said = BufReader::new(daemon.stderr.take().unwrap());
+    let reader = {
+        let log = Arc::clone(log);
+        // It ends when the daemon and what has its standard error are gone.
+        thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                log.send_modify(|text| *text += &(line + "\n"));
+            }
+        })
+    };
     let mut line = String::new();
     BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said = || fs::read_to_string(dir.join("log")).unwrap();
-    assert!(line.starts_with("listening on http://"), "{line:?}: {}", said());
+    if !line.starts_with("listening on http://") {
+        daemon.kill().unwrap();
+        reader.join().unwrap();
+        panic!("{line:?}: {}", *log.borrow());
+    }
     daemon
 }
 
@@ -113,12 +134,14 @@ impl RealNode {
         assert!(manifest.contains(&format!("published: {port}")), "the demo's port has another notation now");
         fs::write(folder.join("manifest.yml"), manifest).unwrap();
         let listen = free_port();
-        let daemon = spawn(dir.path(), listen, home);
+        let log = Log::default();
+        let daemon = spawn(dir.path(), listen, home, &log);
         let token = fs::read_to_string(dir.path().join("data/owner-token")).unwrap();
         let url = format!("http://127.0.0.1:{listen}");
         let client = Client::new(&url, Auth::Bearer(token.trim().to_owned())).unwrap();
         let stream = client.subscribe(&[StreamId::Apps, StreamId::Ops]).await.unwrap();
-        let mut node = Self { id, history: vec![], app: None, client, stream, daemon, port, listen, dir };
+        let mut node =
+            Self { id, history: vec![], app: None, client, stream, daemon, port, listen, dir, log };
         node.wait(|app| app.phase == Phase::NotInstalled).await;
         node
     }
@@ -131,7 +154,7 @@ impl RealNode {
 
     /// Starts the daemon again, on the same port.
     pub async fn start_daemon(&mut self) {
-        self.daemon = spawn(self.dir.path(), self.listen, None);
+        self.daemon = spawn(self.dir.path(), self.listen, None, &self.log);
         self.app = None;
         self.history.clear();
     }
@@ -292,17 +315,14 @@ impl RealNode {
 
     /// The daemon's log.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+        self.log.borrow().clone()
     }
 
     /// Waits until the daemon's log says this.
     pub async fn wait_log(&self, what: &str) {
-        let said = async {
-            while !self.log().contains(what) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(BOUND, said).await.unwrap_or_else(|_| panic!("{what:?} is not said: {}", self.log()));
+        let mut log = self.log.subscribe();
+        let said = timeout(BOUND, log.wait_for(|text| text.contains(what))).await;
+        assert!(said.is_ok(), "{what:?} is not said: {}", self.log());
     }
 
     /// The node's data directory.
