@@ -12,21 +12,27 @@
 
 mod command;
 mod fate;
+mod needs;
+mod neighbour;
 pub(crate) mod phase;
 mod view;
 mod want;
+
+pub(crate) use neighbour::{Asker, Neighbour};
 
 use crate::{
     catalog::not_installed,
     clock::now_ms,
     container::{ContainerExit, ContainerMsg, Status, Want},
     ctx::Ctx,
+    gate::{GateMsg, News},
     names::name,
     operation::Hold,
     stack::Plan,
     store::StoreError,
 };
-use protocol::{AppView, Command, Desired, OpId, OpView, Row, ServiceName, StreamId};
+use needs::{Needs, Own};
+use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName, StreamId};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::SupervisorRef;
@@ -75,6 +81,14 @@ pub(crate) enum AppMsg {
     Engine(bool, u64),
     /// Cast: publish your row.
     Publish,
+    /// Cast: tell this one about you.
+    Introduce(Asker),
+    /// Cast: another app is like this now.
+    Neighbour(Arc<Neighbour>),
+    /// Cast: a gate is like this now.
+    Gate(Arc<News>),
+    /// Cast: another app is off the node.
+    Departed(AppId),
     /// Cast: an operation's row and what it asks of the containers.
     Op(Box<OpView>, Hold),
     /// Cast: an operation's actor ended; the reason.
@@ -123,6 +137,9 @@ pub(crate) struct AppState {
     op: Option<OpView>,
     last_op: Option<OpId>,
     hold: Hold,
+    needs: Needs,
+    /// What others have been told of this app.
+    introduced: Option<Arc<Neighbour>>,
     engine_ok: bool,
     observed_at: u64,
     shown: Option<AppView>,
@@ -145,13 +162,17 @@ impl Actor for App {
         let AppArgs { ctx, plan, stack } = args;
         let stack = SupervisorRef::from_cell(&stack).ok_or("an app is a supervisor's child")?;
         let row = ctx.store.app(&plan.id).await?;
-        let (desired, installed) = row.map_or((Desired::Absent, false), |row| (row.desired, row.installed));
+        let (desired, installed, anyway) =
+            row.map_or((Desired::Absent, false, false), |row| (row.desired, row.installed, row.anyway));
         let shown = ctx.board.row(StreamId::Apps, plan.id.as_str());
         let shown: Option<AppView> = shown.and_then(|json| serde_json::from_str(&json).ok());
         let shown = shown.filter(|shown| shown.installed);
         let seen_at = shown.as_ref().map(|shown| shown.observed_at);
         let statuses = fate::last_shown(shown.as_ref(), &plan);
         ctx.names.register(name::app(&plan.id), myself.get_cell());
+        if !plan.manifest.requires.is_empty() {
+            ctx.names.register(name::needy(&plan.id), myself.get_cell());
+        }
         let (engine_ok, reached_at) = ctx.reach.get();
         Ok(AppState {
             desired,
@@ -166,6 +187,8 @@ impl Actor for App {
             last_op: None,
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
+            needs: Needs::new(anyway),
+            introduced: None,
             engine_ok,
             observed_at: seen_at.or(reached_at).unwrap_or_else(now_ms),
             shown: None,
@@ -186,6 +209,7 @@ impl Actor for App {
         for container in state.ctx.names.below::<ContainerMsg>(&name::containers_of(&state.plan.id)) {
             let _ = container.cast(ContainerMsg::Tell);
         }
+        state.ask_others();
         state.show();
         Ok(())
     }
@@ -209,6 +233,21 @@ impl Actor for App {
                 state.shown = None;
                 state.ask_operations();
             }
+            AppMsg::Introduce(asker) => {
+                state.answer(&asker);
+                return Ok(());
+            }
+            AppMsg::Neighbour(other) => {
+                if !state.needs.neighbour(&state.plan.manifest.requires, other) {
+                    return Ok(());
+                }
+            }
+            AppMsg::Gate(news) => {
+                if !state.needs.gate(&state.plan.manifest.requires, news) {
+                    return Ok(());
+                }
+            }
+            AppMsg::Departed(other) => state.needs.departed(&other),
             AppMsg::Op(view, hold) => state.op(*view, hold),
             AppMsg::OpGone(id, reason) => state.op_gone(&id, &reason).await?,
             AppMsg::Resume(view, command) => state.resume(&myself, *view, command).await,
@@ -237,6 +276,7 @@ impl Actor for App {
                 let _ = reply.send(());
             }
         }
+        state.weigh().await?;
         state.steer();
         state.show();
         Ok(())
@@ -244,6 +284,39 @@ impl Actor for App {
 }
 
 impl AppState {
+    /// Asks everybody whom this app may need.
+    fn ask_others(&self) {
+        if self.plan.manifest.requires.is_empty() {
+            return;
+        }
+        for app in self.ctx.names.below::<AppMsg>(name::APPS) {
+            let _ = app.cast(AppMsg::Introduce(Asker::App(self.plan.id.clone())));
+        }
+        for gate in self.ctx.names.below::<GateMsg>(name::GATES) {
+            let _ = gate.cast(GateMsg::Tell(self.plan.id.clone()));
+        }
+    }
+
+    /// Weighs what the app needs of others, and tells gates that it waits, or does not any more.
+    async fn weigh(&mut self) -> Result<(), StoreError> {
+        let requires = &self.plan.manifest.requires;
+        let own = Own {
+            wanted: self.desired == Desired::Running && self.hold == Hold::None,
+            any_up: self.statuses.values().any(|status| status.phase == ContainerPhase::Running),
+            all_at_rest: self.statuses.keys().all(|service| self.is_down(service)),
+        };
+        let anyway = self.needs.anyway;
+        self.needs.weigh(requires, own);
+        if anyway && !self.needs.anyway {
+            self.ctx.store.set_anyway(&self.plan.id, false).await?;
+        }
+        for (app, gate, waits) in self.needs.to_correct(&self.plan.id) {
+            let message = GateMsg::Waiting(self.plan.id.clone(), waits);
+            self.ctx.names.cast(&name::gate(&app, &gate), message);
+        }
+        Ok(())
+    }
+
     fn containers(&self) -> Option<SupervisorRef> {
         SupervisorRef::from_cell(&self.ctx.names.cell(&name::containers(&self.plan.id))?)
     }
@@ -261,6 +334,7 @@ impl AppState {
                 tracing::info!(app = %view.id, ?from, ?to, reason = view.reason.as_deref(), "phase changed");
             }
             self.ctx.publish(Row::App(Box::new(view.clone())));
+            self.introduce(&view);
             self.shown = Some(view);
         }
     }

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum CatalogMsg {
     /// Cast: publish your rows.
     Publish,
+    /// Call: the manifests of all apps.
+    All(RpcReplyPort<Vec<Manifest>>),
     /// Call: the app as it stands on the disk now, or why it cannot be used.
     Find(AppId, RpcReplyPort<Result<CatalogApp, FindError>>),
 }
@@ -97,6 +99,10 @@ impl Actor for Catalog {
                 for app in state.apps.values().filter(|app| !on_node.contains(&app.manifest.id)) {
                     state.ctx.publish(Row::App(Box::new(not_installed(&app.manifest))));
                 }
+            }
+            CatalogMsg::All(reply) => {
+                // The caller may have given up.
+                let _ = reply.send(state.apps.values().map(|app| app.manifest.clone()).collect());
             }
             CatalogMsg::Find(id, reply) => {
                 // From the disk, so that a manifest that was mended is seen without a restart of the node.

@@ -1,21 +1,27 @@
 //! Takes commands, and keeps one stack for every app that is on the node.
 //!
 //! Parent: node, permanent. Children: none; the stacks are `stacks`'.
-//! Invariants: an app has a stack exactly while the store has a row of it; a new incarnation finds everything in the
+//! Invariants: an app is on the node only beside those that it fits; it has a stack exactly while the store has a row of it; a new incarnation finds everything in the
 //! store and starts only what is missing.
+
+mod fit;
 
 use crate::{
     app::{AppMsg, Refusal},
     catalog::{CatalogMsg, FindError},
     clock::now_ms,
     ctx::Ctx,
+    gate,
     hub::HubMsg,
     names::name,
     operation,
     stack::{self, Plan},
     store::{AppRow, StoreError},
 };
-use protocol::{AppId, AppView, Command, Confidence, Desired, OpId, OpKind, OpState, OpView, Phase, Row};
+use apps::Manifest;
+use protocol::{
+    AppId, AppView, Command, Confidence, Desired, OpId, OpKind, OpState, OpView, Phase, Problem, Row,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -37,6 +43,12 @@ pub(crate) enum SubmitError {
     /// It is not on the node.
     #[error("{0} is not installed")]
     NotInstalled(AppId),
+    /// It does not fit those that are on the node. Remedy: each problem has its own.
+    #[error("{0} cannot be installed: {what}", what = messages(.1))]
+    Unfit(AppId, Vec<Problem>),
+    /// Others cannot run without it. Remedy: uninstall them first.
+    #[error("{0} is needed by {who}", who = .1.iter().map(AppId::as_str).collect::<Vec<_>>().join(", "))]
+    Needed(AppId, Vec<AppId>),
     /// The key was used for another command.
     #[error("the idempotency key was used for another command")]
     KeyReused,
@@ -49,6 +61,10 @@ impl From<StoreError> for SubmitError {
     fn from(error: StoreError) -> Self {
         Self::Refused(error.into())
     }
+}
+
+fn messages(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 fn away(what: &str) -> SubmitError {
@@ -200,6 +216,14 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
     let app = command.app().clone();
     let known = ctx.store.app(&app).await?;
     let is_new = known.is_none();
+    if matches!(command, Command::Uninstall { .. }) {
+        fit::nobody_needs(ctx, &app).await?;
+    }
+    if let (Command::Install { .. }, Some(row)) = (&command, known.as_ref().filter(|row| !row.installed))
+        && let Ok(manifest) = Manifest::parse(&row.manifest)
+    {
+        fit::fits(ctx, manifest).await?;
+    }
     if is_new {
         // What an earlier uninstall has kept can still be deleted.
         if !matches!(command, Command::Install { .. } | Command::Uninstall { purge: true, .. }) {
@@ -208,12 +232,14 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
         // A stack whose app was just forgotten makes room.
         end_stack(ctx, &app).await;
         let found = call(ctx, name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await??;
+        fit::fits(ctx, found.manifest).await?;
         let row = AppRow {
             id: app.clone(),
             manifest: found.text,
             manifest_dir: found.dir,
             desired: Desired::Running,
             installed: false,
+            anyway: false,
         };
         ctx.store.put_app(row.clone()).await?;
         if let Err(error) = start_stack(ctx, &row).await {
@@ -246,9 +272,9 @@ async fn forget(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
 /// Starts an app's stack unless it is there.
 async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
     let plan = Plan::of(row, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
-    let stacks = stacks(ctx)?;
+    let (stacks, plan) = (stacks(ctx)?, Arc::new(plan));
     ctx.places.set(&plan);
-    let spec = stack::child_spec(ctx, &Arc::new(plan));
+    let spec = stack::child_spec(ctx, &plan);
     let id = spec.id.clone();
     let started = match stacks.start_child(spec).await {
         Err(SupervisorError::AlreadyPresent) => stacks.restart_child(id).await,
@@ -257,6 +283,7 @@ async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
     match started {
         Ok(_)
         | Err(SupervisorError::AlreadyStarted(_) | SupervisorError::Running | SupervisorError::Restarting) => {
+            gate::start_gates(ctx, &plan).await;
             Ok(())
         }
         Err(error) => Err(SubmitError::Refused(Refusal::Unavailable(error.to_string()))),
@@ -275,7 +302,9 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
     }
     ctx.places.forget(app);
     ctx.coming.set(ctx, app, 0);
+    gate::end_gates(ctx, app).await;
     ctx.names.forget(&name::app(app));
+    ctx.names.forget(&name::needy(app));
     ctx.names.forget(&name::stack(app));
     ctx.names.forget(&name::containers(app));
     ctx.names.forget_below(&name::containers_of(app));

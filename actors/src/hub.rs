@@ -5,7 +5,7 @@
 //! what was lost with the old one's mailbox is told again; the board itself outlives it.
 
 use crate::{
-    app::AppMsg, catalog::CatalogMsg, control::ControlMsg, ctx::Ctx, journal, names::name,
+    app::AppMsg, catalog::CatalogMsg, control::ControlMsg, ctx::Ctx, gate::GateMsg, journal, names::name,
     observer::ObserverMsg,
 };
 use protocol::{OpView, Row, StreamId};
@@ -23,6 +23,8 @@ pub(crate) enum HubMsg {
     Gone(StreamId, String),
     /// Cast: these paths of the tree changed, and these are gone.
     Tree(Vec<String>, Vec<String>),
+    /// Cast: this row is gone; why.
+    Remove(StreamId, String, &'static str),
     /// Call: the heads after everything that was sent before.
     Heads(RpcReplyPort<BTreeMap<StreamId, u64>>),
 }
@@ -47,6 +49,9 @@ impl Actor for Hub {
         }
         for app in ctx.names.below::<AppMsg>(name::APPS) {
             let _ = app.cast(AppMsg::Publish);
+        }
+        for gate in ctx.names.below::<GateMsg>(name::GATES) {
+            let _ = gate.cast(GateMsg::Publish);
         }
         ctx.names.cast(name::CATALOG, CatalogMsg::Publish);
         ctx.names.cast(name::CONTROL, ControlMsg::Publish);
@@ -80,6 +85,7 @@ impl Actor for Hub {
                     ctx.board.remove(StreamId::Tree, &path, "ended");
                 }
             }
+            HubMsg::Remove(stream, key, why) => ctx.board.remove(stream, &key, why),
             HubMsg::Heads(reply) => {
                 // The caller may have given up.
                 let _ = reply.send(ctx.board.heads());

@@ -49,6 +49,12 @@ impl Names {
         self.find::<M>(name).is_some_and(|actor| actor.cast(message).is_ok())
     }
 
+    /// All names that begin with `prefix`.
+    pub(crate) fn known_below(&self, prefix: &str) -> Vec<String> {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    }
+
     /// All actors whose names begin with `prefix`.
     pub(crate) fn below<M: Message>(&self, prefix: &str) -> Vec<ActorRef<M>> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +87,23 @@ pub(crate) mod name {
     pub(crate) const APPS: &str = "app/";
     /// Prefix of all containers.
     pub(crate) const CONTAINERS: &str = "container/";
+    /// Prefix of all gates.
+    pub(crate) const GATES: &str = "gate/";
+    /// Prefix of all apps that need others, beside their own names.
+    pub(crate) const NEEDY: &str = "needy/";
 
+    /// An app that needs others.
+    pub(crate) fn needy(app: &AppId) -> String {
+        format!("{NEEDY}{app}")
+    }
+    /// A gate.
+    pub(crate) fn gate(app: &AppId, gate: &str) -> String {
+        format!("{}{gate}", gates_of(app))
+    }
+    /// Prefix of the gates of an app.
+    pub(crate) fn gates_of(app: &AppId) -> String {
+        format!("{GATES}{app}/")
+    }
     /// An app.
     pub(crate) fn app(app: &AppId) -> String {
         format!("{APPS}{app}")

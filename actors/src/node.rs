@@ -9,6 +9,7 @@
 //! │  ├─ service   permanent, where no socket is given
 //! │  └─ observer  permanent
 //! ├─ catalog      permanent
+//! ├─ gates        one_for_one, one worker per gate that an app exports
 //! ├─ stacks       one_for_one, one stack per app
 //! ├─ control      permanent
 //! └─ meter        permanent
@@ -20,6 +21,7 @@ use crate::{
     catalog::{Catalog, FindError},
     control::{Control, ControlMsg, STACKS, SubmitError},
     ctx::{Ctx, Dirs},
+    gate,
     hub::{Hub, HubMsg},
     journal::Journal,
     meter::Meter,
@@ -148,12 +150,14 @@ impl NodeHandle {
         let root_flags = flags(Strategy::OneForOne);
         let stacks_flags = flags(Strategy::OneForOne);
         let stacks = stack::named(&ctx, STACKS, Supervisor::child_spec(STACKS, stacks_flags, vec![]));
+        let gates = gate::named_supervisor(&ctx, flags(Strategy::OneForOne));
         let children = vec![
             patient(store),
             patient(journal),
             patient(hub),
             patient(engine_spec(&ctx, config.service)),
             patient(catalog),
+            patient(gates),
             patient(stacks),
             patient(control),
             patient(meter),
@@ -347,6 +351,12 @@ fn submit_error(error: SubmitError) -> ApiError {
             api_error(ErrorCode::Internal, message, "check the catalog's folder")
         }
         SubmitError::NotInstalled(_) => api_error(ErrorCode::NotFound, message, "install it first"),
+        SubmitError::Unfit(_, problems) => {
+            let remedies: Vec<&str> = problems.iter().map(|problem| problem.remedy.as_str()).collect();
+            let error = api_error(ErrorCode::Conflict, message, &remedies.join("; "));
+            ApiError { problems, ..error }
+        }
+        SubmitError::Needed(..) => api_error(ErrorCode::Conflict, message, "uninstall those first"),
         SubmitError::KeyReused => api_error(ErrorCode::Conflict, message, "use a new key for a new command"),
         SubmitError::Refused(Refusal::OpInProgress(op)) => ApiError {
             op_id: Some(op),

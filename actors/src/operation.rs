@@ -33,7 +33,7 @@ pub(crate) enum Hold {
 pub(crate) fn kind(command: &Command) -> OpKind {
     match command {
         Command::Install { .. } => OpKind::Install,
-        Command::Start { .. } => OpKind::Start,
+        Command::Start { .. } | Command::StartAnyway { .. } => OpKind::Start,
         Command::Stop { .. } => OpKind::Stop,
         Command::Restart { .. } => OpKind::Restart,
         Command::Uninstall { .. } => OpKind::Uninstall,

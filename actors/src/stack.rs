@@ -14,6 +14,7 @@ use crate::{
     container::{Container, ContainerArgs},
     control::{ControlMsg, STACKS as STACKS_ID},
     ctx::Ctx,
+    gate::GATES,
     hub::HubMsg,
     journal,
     names::name,
@@ -157,11 +158,11 @@ pub(crate) fn sink(ctx: &Ctx) -> ReportSink {
         journal::reports::record(&ctx, report);
         let (changed, gone) = ctx.tree.report(report);
         ctx.names.cast(name::HUB, HubMsg::Tree(changed, gone));
-        // A supervisor of all stacks that was restarted is empty: control fills it again.
+        // A supervisor of all stacks or gates that was restarted is empty: control fills it again.
         let is_new = matches!(report.event, ReportEvent::ChildStarted { .. });
         if is_new
             && *report.path == *ROOT
-            && report.offender.as_ref().is_some_and(|child| child.id == STACKS_ID)
+            && report.offender.as_ref().is_some_and(|child| child.id == STACKS_ID || child.id == GATES)
         {
             ctx.names.cast(name::CONTROL, ControlMsg::Boot);
         }

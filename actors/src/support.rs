@@ -4,7 +4,7 @@
 
 use apps::{
     Manifest, Rendered,
-    manifest::{Condition, Kind, PullPolicy},
+    manifest::{Condition, Kind, PullPolicy, Scheme},
 };
 use protocol::Problem;
 
@@ -24,13 +24,12 @@ pub(crate) fn missing(manifest: &Manifest, rendered: &Rendered) -> Vec<Problem> 
     if manifest.kind != Kind::App {
         say("kind".into(), "anything but apps");
     }
-    for (field, is_used, what) in [
-        ("conflicts", !manifest.conflicts.is_empty(), "conflicts"),
-        ("requires", manifest.requires.iter().any(|require| !require.optional), "dependencies on other apps"),
-        ("hooks", !manifest.hooks.post_install.is_empty(), "hooks"),
-    ] {
-        if is_used {
-            say(field.into(), what);
+    if !manifest.hooks.post_install.is_empty() {
+        say("hooks".into(), "hooks");
+    }
+    for (name, gate) in &manifest.gates {
+        if gate.probe.http_get.as_ref().is_some_and(|http| http.scheme == Scheme::Https) {
+            say(format!("gates.{name}.probe.httpGet.scheme"), "probes with TLS");
         }
     }
     for name in rendered.external_secrets.keys() {
@@ -92,9 +91,12 @@ mod tests {
     fn what_would_be_left_out_is_named() {
         assert!(fields(PLAIN).is_empty());
         let more = "requires: [{app: b}]\nconflicts: [c]\n";
-        assert_eq!(fields(&format!("{PLAIN}{more}")), ["conflicts", "requires"]);
-        let optional = "requires: [{app: b, optional: true}]\n";
-        assert!(fields(&format!("{PLAIN}{optional}")).is_empty());
+        assert!(fields(&format!("{PLAIN}{more}")).is_empty());
+        let hooks = "hooks: {post_install: [{exec: {service: web, command: [x]}}]}\n";
+        assert_eq!(fields(&format!("{PLAIN}{hooks}")), ["hooks"]);
+        let gate = "gates: {g: {probe: {httpGet: {port: web, scheme: https}}}}\n";
+        let port = PLAIN.replace(":1'}", ":1', ports: [{name: web, target: 80, published: 8080}]}");
+        assert_eq!(fields(&format!("{port}{gate}")), ["gates.g.probe.httpGet.scheme"]);
         let probes = PLAIN.replace(":1'}", ":1', probes: {liveness: {exec: {command: [x]}}}}");
         assert_eq!(fields(&probes), ["services.web.probes.liveness"]);
     }

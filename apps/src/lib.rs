@@ -21,6 +21,7 @@ mod anchor;
 mod catalog;
 mod lint;
 pub mod manifest;
+pub mod meet;
 mod order;
 mod parse;
 mod policy;
@@ -32,6 +33,7 @@ mod spec;
 mod template;
 mod validate;
 mod value;
+mod version;
 mod yaml;
 
 pub use anchor::{PAUSE_IMAGE, ROLE_ANCHOR};

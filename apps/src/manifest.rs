@@ -18,7 +18,7 @@ mod supervision;
 mod supply;
 
 pub use depend::{Condition, Dependency, OnLost, Require, RequireCondition};
-pub use gate::{Auth, Gate, GateFailure, GateProbe, JsonRpc, Pointer, Ready};
+pub use gate::{Auth, Count, Gate, GateFailure, GateProbe, Impossible, JsonRpc, Pointer, Ready};
 pub use lifecycle::{
     Adopt, AdoptPolicy, Backup, BackupMode, CopyFromHost, Hook, Hooks, Interface, KeepData, OpenIn,
     Requirements, Rollback, ServiceExec, Uninstall, Update,

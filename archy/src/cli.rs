@@ -50,7 +50,13 @@ pub(crate) enum Command {
     /// Put an app on the node and start it
     Install(On),
     /// Start an app; also brings back one that crash-loops
-    Start(On),
+    Start {
+        #[command(flatten)]
+        on: On,
+        /// Also when a gate that it waits for is closed, where the gate's manifest allows that
+        #[arg(long)]
+        anyway: bool,
+    },
     /// Stop an app; it stays stopped
     Stop(On),
     /// Stop an app and start it

@@ -30,7 +30,7 @@ pub(crate) fn tone(state: GateState) -> Tone {
     match state {
         GateState::Open => Tone::Good,
         GateState::Progressing => Tone::Busy,
-        GateState::Stalled | GateState::Unreachable => Tone::Bad,
+        GateState::Stalled | GateState::Unreachable | GateState::Lost => Tone::Bad,
         GateState::Unknown => Tone::Faint,
     }
 }
@@ -48,13 +48,23 @@ pub(crate) fn progress(gate: &GateView) -> String {
     if both.is_empty() { "-".into() } else { both.join(", ").trim_end().to_owned() }
 }
 
+/// How long it still takes, at the earliest and at the latest.
+fn left(gate: &GateView) -> String {
+    let words = |seconds: u64| span(seconds.saturating_mul(1_000));
+    match (gate.eta_s.map(words), gate.eta_max_s.map(words)) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (Some(one), _) | (None, Some(one)) => one,
+        (None, None) => "-".into(),
+    }
+}
+
 fn cells(gate: &GateView, now: u64) -> [String; 6] {
     let waiters: Vec<&str> = gate.waiters.iter().map(AppId::as_str).collect();
     [
         gate.id.clone(),
         word(&gate.state),
         progress(gate),
-        gate.eta_s.map_or_else(|| "-".into(), |s| span(s * 1_000)),
+        left(gate),
         span(now.saturating_sub(gate.since)),
         if waiters.is_empty() { "-".into() } else { waiters.join(", ") },
     ]

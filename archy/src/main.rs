@@ -70,8 +70,12 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
             let command = protocol::Command::Install { app: on.app.clone() };
             act::run(&node::client(cli)?, on, &command, None, out).await
         }
-        Command::Start(on) => {
-            let command = protocol::Command::Start { app: on.app.clone() };
+        Command::Start { on, anyway } => {
+            let app = on.app.clone();
+            let command = match anyway {
+                true => protocol::Command::StartAnyway { app },
+                false => protocol::Command::Start { app },
+            };
             act::run(&node::client(cli)?, on, &command, None, out).await
         }
         Command::Stop(on) => {

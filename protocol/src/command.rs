@@ -21,6 +21,11 @@ pub enum Command {
         /// App.
         app: AppId,
     },
+    /// Start it although a gate that it waits for is closed, where the gate's manifest allows that.
+    StartAnyway {
+        /// App.
+        app: AppId,
+    },
     /// Stop it; it stays stopped until it is started.
     Stop {
         /// App.
@@ -47,6 +52,7 @@ impl Command {
         match self {
             Self::Install { app }
             | Self::Start { app }
+            | Self::StartAnyway { app }
             | Self::Stop { app }
             | Self::Restart { app }
             | Self::Uninstall { app, .. } => app,

@@ -17,10 +17,12 @@ pub enum GateState {
     Progressing,
     /// Closed, and nothing has moved for longer than it should.
     Stalled,
-    /// What would open it does not answer.
+    /// What would open it gives no answer that says how far it is; `detail` says why.
     Unreachable,
     /// Open: who waited goes on.
     Open,
+    /// It was open and is not any more.
+    Lost,
 }
 
 /// One gate: the row of the stream `gates`, keyed by `id`.
@@ -33,11 +35,11 @@ pub struct GateView {
     pub app: AppId,
     /// What it is about, for people.
     pub title: String,
-    /// What kind of condition it is, as the manifest names it.
+    /// How it is asked, as the manifest names it: `jsonRpc`, `httpGet`, `tcpSocket` or `exec`.
     pub kind: String,
     /// How it is.
     pub state: GateState,
-    /// Progress between 0 and 1, where it is known.
+    /// Progress between 0 and 1, where it is known; below 1 until it is open.
     pub progress: Option<f64>,
     /// How far it has come, in `unit`.
     #[cfg_attr(test, ts(type = "number | null"))]
@@ -47,11 +49,14 @@ pub struct GateView {
     pub target: Option<u64>,
     /// What is counted, for instance `blocks`.
     pub unit: Option<String>,
-    /// How fast it moves, in `unit` per second.
+    /// How fast it moves, in `unit` per second; never from a single look.
     pub rate: Option<f64>,
-    /// Seconds until it opens; only while the rate is steady.
+    /// Seconds until it opens, at the earliest; only while it moves.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub eta_s: Option<u64>,
+    /// Seconds until it opens, at the latest, as far as its pace tells; known whenever `eta_s` is.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub eta_max_s: Option<u64>,
     /// The last thing that is known, in words.
     pub detail: Option<String>,
     /// Who waits for it.

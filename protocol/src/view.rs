@@ -2,7 +2,7 @@
 //!
 //! Times are milliseconds since the Unix epoch on the node's clock.
 
-use crate::{AppId, OpId, ServiceName};
+use crate::{AppId, GateState, OpId, ServiceName};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -143,12 +143,20 @@ pub struct RestartView {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS, JsonSchema))]
 pub struct WaitView {
-    /// What is waited for, for instance `cache` or `bitcoin/synced`.
+    /// What is waited for: a container of the app, another app, or a gate as `<app>/<gate>`.
     pub on: String,
-    /// The condition, for instance `service_healthy`.
+    /// The condition, for instance `service_healthy` or `gate_open`.
     pub condition: String,
     /// Progress between 0 and 1, where it is known.
     pub progress: Option<f32>,
+    /// The other app, where it is not a container of this one that is waited for.
+    pub app: Option<AppId>,
+    /// How the gate is, where it is a gate.
+    pub state: Option<GateState>,
+    /// The last thing that is known of it, in words.
+    pub detail: Option<String>,
+    /// Whether the app may be started without it.
+    pub may_skip: bool,
 }
 
 /// One container of an app.

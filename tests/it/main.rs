@@ -1,6 +1,7 @@
 //! Tests of the whole node over the simulated engine, and of the repository itself.
 
 mod faults;
+mod gates;
 mod interface;
 mod life;
 mod recovery;

@@ -53,8 +53,20 @@ impl AppState {
         if self.forgotten {
             return Err(Refusal::Unavailable("the app is being taken off the node; try again".into()));
         }
+        let anyway = match &command {
+            Command::StartAnyway { .. } => self.may_skip()?,
+            Command::Start { .. } => self.needs.anyway,
+            Command::Install { .. }
+            | Command::Stop { .. }
+            | Command::Restart { .. }
+            | Command::Uninstall { .. } => false,
+        };
         if let Some(running) = &self.op {
             if operation::does(running, &command) {
+                if anyway && !self.needs.anyway {
+                    self.ctx.store.set_anyway(&self.plan.id, true).await?;
+                    self.needs.anyway = true;
+                }
                 return Ok(running.id.clone());
             }
             let gives_way = matches!(running.kind, OpKind::Start | OpKind::Restart);
@@ -78,10 +90,23 @@ impl AppState {
             OpKind::Stop => Desired::Stopped,
             OpKind::Uninstall => Desired::Absent,
         };
-        self.ctx.store.accept(&view, &command, key, desired).await?;
+        self.ctx.store.accept(&view, &command, key, desired, anyway).await?;
         self.desired = desired;
+        self.needs.anyway = anyway;
         self.start_operation(myself, view, command).await;
         Ok(id)
+    }
+
+    /// Whether everything that the app waits for may be left out; with nothing to leave out it is an ordinary start.
+    fn may_skip(&self) -> Result<bool, Refusal> {
+        let waits = self.needs.missing(&self.plan.manifest.requires);
+        match waits.iter().find(|wait| !wait.may_skip) {
+            None => Ok(!waits.is_empty()),
+            Some(wait) => {
+                let name = &self.plan.manifest.name;
+                Err(Refusal::Conflict(format!("{name} cannot be started without {}", wait.on)))
+            }
+        }
     }
 
     /// Begins an operation that was accepted, unless it has ended or is at work.

@@ -15,6 +15,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) op: Option<OpKind>,
     /// Whether the containers' supervisor has given up.
     pub(crate) parked: bool,
+    /// What of other apps it waits for, in words.
+    pub(crate) held: Option<&'a str>,
+    /// What of other apps it runs without, in words.
+    pub(crate) misses: Option<&'a str>,
+    /// Whether it is stopped until that is there again, or to be restarted.
+    pub(crate) draining: bool,
     /// Its containers: name, phase, health, what is wrong with it.
     pub(crate) containers: &'a [(&'a str, ContainerPhase, Health, Option<&'a str>)],
 }
@@ -79,6 +85,10 @@ fn running(facts: &Facts<'_>) -> (Phase, Option<String>) {
         return (Phase::CrashLooping, None);
     }
     let with = |wanted: &[P]| facts.containers.iter().find(|(_, phase, ..)| wanted.contains(phase));
+    if facts.draining {
+        let why = facts.misses.or(facts.held).unwrap_or("what it needs is there again: it is restarted");
+        return (Phase::Stopping, Some(why.to_owned()));
+    }
     let words = |name: &str, what: &str, trouble: Option<&str>| {
         Some(trouble.map_or_else(|| format!("{name} {what}"), |trouble| format!("{name} {what}: {trouble}")))
     };
@@ -111,9 +121,11 @@ fn running(facts: &Facts<'_>) -> (Phase, Option<String>) {
     if let Some((name, ..)) = waking {
         return (Phase::Starting, words(name, "runs, its readiness is being checked", None));
     }
-    match with(&[P::Waiting]) {
-        Some((name, ..)) => (Phase::Waiting, words(name, "waits for its dependencies", None)),
-        None => (Phase::Running, None),
+    match (with(&[P::Waiting]), facts.held, facts.misses) {
+        (Some(_), Some(held), _) => (Phase::Waiting, Some(held.to_owned())),
+        (Some((name, ..)), None, _) => (Phase::Waiting, words(name, "waits for its dependencies", None)),
+        (None, _, Some(misses)) => (Phase::Degraded, Some(misses.to_owned())),
+        (None, _, None) => (Phase::Running, None),
     }
 }
 
@@ -125,7 +137,17 @@ mod tests {
     fn of(desired: Desired, op: Option<OpKind>, parked: bool, containers: &[(P, Health)]) -> Phase {
         let containers: Vec<_> =
             containers.iter().map(|(phase, health)| ("c", *phase, *health, None)).collect();
-        phase(&Facts { installed: true, desired, op, parked, containers: &containers }).0
+        phase(&Facts {
+            installed: true,
+            desired,
+            op,
+            parked,
+            containers: &containers,
+            held: None,
+            misses: None,
+            draining: false,
+        })
+        .0
     }
 
     #[test]
@@ -165,8 +187,19 @@ mod tests {
 
     #[test]
     fn what_a_failed_install_left_behind_is_shown() {
-        let of =
-            |desired| phase(&Facts { installed: false, desired, op: None, parked: false, containers: &[] }).0;
+        let of = |desired| {
+            phase(&Facts {
+                installed: false,
+                desired,
+                op: None,
+                parked: false,
+                containers: &[],
+                held: None,
+                misses: None,
+                draining: false,
+            })
+            .0
+        };
         assert_eq!(of(Desired::Absent), Phase::Failed);
         assert_eq!(of(Desired::Running), Phase::Installing);
     }

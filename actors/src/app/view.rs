@@ -13,7 +13,11 @@ impl AppState {
         let containers = self.container_views();
         let words: Vec<_> =
             containers.iter().map(|c| (c.service.as_str(), c.phase, c.health, c.reason.as_deref())).collect();
+        let (held, misses) = (self.needs.held(), self.needs.misses());
         let facts = phase::Facts {
+            held: held.as_deref(),
+            misses: misses.as_deref(),
+            draining: self.needs.is_draining(),
             desired: self.desired,
             installed: self.installed,
             op: self.op.as_ref().map(|op| op.kind),
@@ -41,7 +45,10 @@ impl AppState {
             desired: self.desired,
             op: self.op.as_ref().map(|op| op.id.clone()),
             last_op: self.last_op.clone(),
-            wait: containers.iter().flat_map(|c| c.wait.clone()).collect(),
+            wait: match self.needs.waits() {
+                [] => containers.iter().flat_map(|c| c.wait.clone()).collect(),
+                waits => waits.to_vec(),
+            },
             restarts: containers.iter().map(|c| c.restarts).sum(),
             containers,
             launch: self.launch(),
@@ -64,8 +71,15 @@ impl AppState {
                 on: on.to_string(),
                 condition: condition.as_str().into(),
                 progress: None,
+                app: None,
+                state: None,
+                detail: None,
+                may_skip: false,
             };
-            let wait: Vec<WaitView> = unmet.map(wait).collect();
+            let wait: Vec<WaitView> = match self.needs.waits() {
+                waits if waiting && !waits.is_empty() => waits.to_vec(),
+                _ => unmet.map(wait).collect(),
+            };
             let phase = match status.phase {
                 // What it waited for is there; it has just not heard of it.
                 ContainerPhase::Waiting if wait.is_empty() => ContainerPhase::Starting,
@@ -140,6 +154,10 @@ impl AppState {
                 on: culprit.to_string(),
                 condition: "service_restarted".into(),
                 progress: None,
+                app: None,
+                state: None,
+                detail: None,
+                may_skip: false,
             }],
             reason: Some(format!("restarted after {culprit}, which {fate}{last}")),
             since,

@@ -36,9 +36,11 @@ impl AppState {
             Hold::None => self.desired,
         };
         let down = match desired {
+            Desired::Running if self.needs.is_draining() => Want::Stop,
             Desired::Running => {
                 return Want::Run {
-                    clear: needs.iter().all(|(on, condition)| self.is_there(on, *condition)),
+                    clear: self.needs.is_clear()
+                        && needs.iter().all(|(on, condition)| self.is_there(on, *condition)),
                 };
             }
             Desired::Stopped => Want::Stop,
@@ -58,7 +60,7 @@ impl AppState {
         match self.hold {
             Hold::Nothing => false,
             Hold::Stop => true,
-            Hold::None => self.desired != Desired::Running,
+            Hold::None => self.desired != Desired::Running || self.needs.is_draining(),
         }
     }
 

@@ -1,10 +1,10 @@
 //! Readiness probes, run by the node.
 
-use crate::ctx::Ctx;
+use crate::{ctx::Ctx, published};
 use apps::{RenderedService, manifest::Probe};
 use engine::{Engine, EngineError, ErrorClass};
 use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time};
+use tokio::time;
 
 /// Time between probes until the first success: people wait for it.
 const EAGER: Duration = Duration::from_millis(300);
@@ -26,19 +26,10 @@ pub(crate) struct Prober {
 impl Prober {
     /// A prober for a service whose container has this id.
     pub(crate) fn new(ctx: &Ctx, service: &RenderedService, id: &str, probe: Probe) -> Self {
-        // Validation has seen to it that the named port exists; port 0 never answers.
-        let address = |name: &str| {
-            let found = service.ports.iter().find(|(known, _)| known == name).map(|(_, port)| port);
-            let (host, port) = found.map_or(("", 0), |port| (port.host_ip.as_str(), port.published));
-            let host = if host.is_empty() || host == "0.0.0.0" { "127.0.0.1" } else { host };
-            (host.to_owned(), port)
-        };
         let kind = if let Some(http) = &probe.http_get {
-            let (host, port) = address(&http.port);
-            let host = if host.contains(':') { format!("[{host}]") } else { host };
-            Kind::Http(http_client(), format!("http://{host}:{port}{}", http.path))
+            Kind::Http(published::http_client(), published::url(service, &http.port, &http.path))
         } else if let Some(tcp) = &probe.tcp_socket {
-            let (host, port) = address(&tcp.port);
+            let (host, port) = published::address(service, &tcp.port);
             Kind::Tcp(host, port)
         } else {
             Kind::Exec(id.to_owned(), probe.exec.map(|exec| exec.command).unwrap_or_default())
@@ -74,12 +65,7 @@ impl Prober {
                 let answer = client.get(url).timeout(self.timeout).send().await;
                 answer.is_ok_and(|answer| (200..400).contains(&answer.status().as_u16()))
             }
-            Kind::Tcp(host, port) => {
-                matches!(
-                    time::timeout(self.timeout, TcpStream::connect((host.as_str(), *port))).await,
-                    Ok(Ok(_))
-                )
-            }
+            Kind::Tcp(host, port) => published::connect(host, *port, self.timeout).await.is_ok(),
             Kind::Exec(container, argv) => match self.engine.exec(container, argv, self.timeout).await {
                 Ok(output) => output.code == 0,
                 Err(EngineError::Unreachable { .. }) => return None,
@@ -88,13 +74,4 @@ impl Prober {
             },
         })
     }
-}
-
-/// Redirects are answers, and a proxy of the node's environment is none of the container's business.
-fn http_client() -> reqwest::Client {
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .pool_max_idle_per_host(0);
-    client.build().unwrap_or_default()
 }

@@ -69,12 +69,11 @@ fn gate(old: Option<&GateView>, new: &GateView) -> Option<EventDraft> {
     if old.is_some_and(|old| old.state == new.state) {
         return None;
     }
-    let was_open = old.is_some_and(|old| old.state == GateState::Open);
     let (kind, severity, what) = match new.state {
         GateState::Open => ("gate_opened", Severity::Info, "is open"),
         GateState::Stalled => ("gate_stalled", Severity::Warning, "does not move"),
         GateState::Unreachable => ("gate_unreachable", Severity::Warning, "cannot be looked at"),
-        GateState::Progressing if was_open => ("gate_closed", Severity::Warning, "is closed again"),
+        GateState::Lost => ("gate_lost", Severity::Warning, "is not open any more"),
         GateState::Progressing => ("gate_waiting", Severity::Info, "is not open yet"),
         GateState::Unknown => return None,
     };

@@ -16,7 +16,7 @@ use crate::{
 };
 use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE, PortMapping, PortProtocol};
 use engine::{EngineError, ErrorClass, Summary};
-use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, Health, OpError, Phase};
+use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, GateState, Health, OpError, Phase};
 use std::time::Duration;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -34,7 +34,7 @@ const STOP_SLACK: Duration = Duration::from_secs(60);
 pub(super) fn stages(command: &Command) -> &'static [&'static str] {
     match command {
         Command::Install { .. } => &["check", "images", "files", "network", "start", "ready"],
-        Command::Start { .. } => &["files", "start", "ready"],
+        Command::Start { .. } | Command::StartAnyway { .. } => &["files", "start", "ready"],
         Command::Stop { .. } => &["stop"],
         Command::Restart { .. } => &["stop", "files", "start", "ready"],
         Command::Uninstall { purge: false, .. } => &["stop", "remove", "forget"],
@@ -61,7 +61,7 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
                 }
             }
         },
-        Command::Start { .. } => start_anew(p).await,
+        Command::Start { .. } | Command::StartAnyway { .. } => start_anew(p).await,
         Command::Stop { .. } => stop(p).await,
         Command::Restart { .. } => {
             stop(p).await?;
@@ -185,12 +185,23 @@ async fn start_anew(p: &Progress) -> Result<(), OpError> {
 
 async fn start(p: &Progress) -> Result<(), OpError> {
     p.begin("start");
-    p.wait(READY, |view| judge(view, |c| c.phase == ContainerPhase::Running, "is not running yet")).await?;
+    let runs = |c: &ContainerView| c.phase == ContainerPhase::Running;
+    p.wait(READY, |view| judge_start(view, runs, "is not running yet")).await?;
     p.begin("ready");
-    let ready = |c: &ContainerView| {
-        c.phase == ContainerPhase::Running && matches!(c.health, Health::Healthy | Health::None)
-    };
-    p.wait(READY, |view| judge(view, ready, "is not ready yet")).await
+    let ready = |c: &ContainerView| runs(c) && matches!(c.health, Health::Healthy | Health::None);
+    p.wait(READY, |view| judge_start(view, ready, "is not ready yet")).await
+}
+
+/// An app that waits for another one is started as far as it can be: the rest happens by itself, maybe in days.
+fn judge_start(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
+    let others = !view.wait.is_empty() && view.wait.iter().all(|wait| wait.app.is_some());
+    let known = view.wait.iter().all(|wait| wait.state != Some(GateState::Unknown));
+    let held = others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting);
+    match (held, known) {
+        (true, true) => Verdict::Done,
+        (true, false) => Verdict::Pending("asking how far that is which it waits for".into()),
+        (false, _) => judge(view, good, missing),
+    }
 }
 
 async fn stop(p: &Progress) -> Result<(), OpError> {

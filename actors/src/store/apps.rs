@@ -18,6 +18,8 @@ pub(crate) struct AppRow {
     pub(crate) desired: Desired,
     /// Whether its install has succeeded once.
     pub(crate) installed: bool,
+    /// Whether the user wants it to run without what it waits for.
+    pub(crate) anyway: bool,
 }
 
 pub(super) fn desired_text(desired: Desired) -> &'static str {
@@ -28,23 +30,25 @@ pub(super) fn desired_text(desired: Desired) -> &'static str {
     }
 }
 
+type Columns = (String, String, String, String, bool, bool);
+
 /// The columns of a row in the order of `SELECT`.
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, String, String, String, bool)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
 }
 
 /// `None` for a row that no node wrote: an id or a state that is not ours.
-fn row((id, manifest, dir, desired, installed): (String, String, String, String, bool)) -> Option<AppRow> {
+fn row((id, manifest, dir, desired, installed, anyway): Columns) -> Option<AppRow> {
     let desired = match desired.as_str() {
         "running" => Desired::Running,
         "stopped" => Desired::Stopped,
         "absent" => Desired::Absent,
         _ => return None,
     };
-    Some(AppRow { id: id.parse().ok()?, manifest, manifest_dir: dir.into(), desired, installed })
+    Some(AppRow { id: id.parse().ok()?, manifest, manifest_dir: dir.into(), desired, installed, anyway })
 }
 
-const SELECT: &str = "SELECT id, manifest, manifest_dir, desired, installed FROM apps";
+const SELECT: &str = "SELECT id, manifest, manifest_dir, desired, installed, anyway FROM apps";
 
 impl Store {
     /// All apps.
@@ -73,9 +77,15 @@ impl Store {
     pub(crate) async fn put_app(&self, app: AppRow) -> Result<(), StoreError> {
         self.query(move |c| {
             let dir = app.manifest_dir.to_string_lossy();
-            let values =
-                params![app.id.as_str(), app.manifest, dir, desired_text(app.desired), app.installed];
-            c.execute("INSERT OR REPLACE INTO apps VALUES (?1, ?2, ?3, ?4, ?5)", values)
+            let values = params![
+                app.id.as_str(),
+                app.manifest,
+                dir,
+                desired_text(app.desired),
+                app.installed,
+                app.anyway
+            ];
+            c.execute("INSERT OR REPLACE INTO apps VALUES (?1, ?2, ?3, ?4, ?5, ?6)", values)
                 .map(drop)
                 .map_err(at("put_app"))
         })
@@ -89,6 +99,17 @@ impl Store {
             c.execute("UPDATE apps SET desired = ?2 WHERE id = ?1", params![id, desired_text(desired)])
                 .map(drop)
                 .map_err(at("set_desired"))
+        })
+        .await
+    }
+
+    /// Writes whether the user wants it to run without what it waits for.
+    pub(crate) async fn set_anyway(&self, id: &AppId, anyway: bool) -> Result<(), StoreError> {
+        let id = id.to_string();
+        self.query(move |c| {
+            c.execute("UPDATE apps SET anyway = ?2 WHERE id = ?1", params![id, anyway])
+                .map(drop)
+                .map_err(at("set_anyway"))
         })
         .await
     }

@@ -19,6 +19,7 @@ impl Store {
         command: &Command,
         idempotency_key: Option<String>,
         desired: Desired,
+        anyway: bool,
     ) -> Result<(), StoreError> {
         let (id, app, json, command) =
             (view.id.to_string(), view.app.to_string(), encode(view)?, encode(command)?);
@@ -27,8 +28,8 @@ impl Store {
             let values = params![id, app, json, idempotency_key, command];
             step.execute("INSERT INTO operations VALUES (?1, ?2, ?3, 0, ?4, ?5)", values)
                 .map_err(at("accept"))?;
-            let sql = "UPDATE apps SET desired = ?2 WHERE id = ?1";
-            step.execute(sql, params![app, desired_text(desired)]).map_err(at("accept"))?;
+            let sql = "UPDATE apps SET desired = ?2, anyway = ?3 WHERE id = ?1";
+            step.execute(sql, params![app, desired_text(desired), anyway]).map_err(at("accept"))?;
             step.commit().map_err(at("accept"))
         })
         .await

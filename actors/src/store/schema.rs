@@ -62,6 +62,7 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE events (seq INTEGER PRIMARY KEY, app TEXT, json TEXT NOT NULL) STRICT;
     CREATE INDEX events_of_app ON events (app, seq);
 ",
+    "ALTER TABLE apps ADD COLUMN anyway INTEGER NOT NULL DEFAULT 0",
 ];
 
 /// Opens the database in a folder, and sets one aside that is broken.

@@ -16,6 +16,7 @@ fn row(id: &str) -> AppRow {
         manifest_dir: "/catalog/x".into(),
         desired: protocol::Desired::Running,
         installed: false,
+        anyway: false,
     }
 }
 

@@ -24,8 +24,12 @@ pub struct Gate {
     #[serde(default, deserialize_with = "conditions")]
     #[schemars(with = "Conditions")]
     pub ready: Vec<Ready>,
-    /// Pointer to the progress in the answer, a number from 0 to 1.
+    /// Pointer to the progress in the answer, a number from 0 to 1. It is shown, it never opens the gate.
     pub progress: Option<Pointer>,
+    /// What is counted on the way, for instance blocks; its pace says how long it still takes.
+    pub count: Option<Count>,
+    /// When it can never open as the app is set up now: then nothing that waits for it is installed.
+    pub impossible: Option<Impossible>,
     /// Pointers to what people are shown beside it, for instance the number of blocks.
     #[serde(default, deserialize_with = "pointers")]
     #[schemars(with = "Pointers")]
@@ -51,6 +55,28 @@ fn fifteen_seconds() -> Span {
 }
 fn one_minute() -> Span {
     Span(Duration::from_secs(60))
+}
+
+/// What is counted on the way to a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Count {
+    /// Pointer to how far it has come.
+    pub current: Pointer,
+    /// Pointer to how far it has to come, as far as is known.
+    pub target: Option<Pointer>,
+    /// What it is, in the plural.
+    pub unit: String,
+}
+
+/// An answer that says that the gate cannot open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Impossible {
+    /// The condition on the answer.
+    pub when: Ready,
+    /// Why it cannot open, for people.
+    pub reason: String,
+    /// The way out, for people.
+    pub remedy: String,
 }
 
 /// What an unanswered question means.
@@ -82,6 +108,7 @@ pub struct GateProbe {
 
 /// A JSON-RPC call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct JsonRpc {
     /// A published port of the service, by its name or by its number in the container.
     #[serde(deserialize_with = "port_label")]
@@ -95,6 +122,9 @@ pub struct JsonRpc {
     /// Path.
     #[serde(default = "super::probe::slash")]
     pub path: String,
+    /// Codes of errors that say that the program is still starting: that is no failure.
+    #[serde(default)]
+    pub warming_up: Vec<i64>,
 }
 
 fn port_label<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -127,6 +157,28 @@ pub struct Ready {
     pub at_most: Option<f64>,
     /// Whether it is there at all.
     pub exists: Option<bool>,
+}
+
+impl Gate {
+    /// How it is asked, in the manifest's word.
+    pub fn kind(&self) -> &'static str {
+        let probe = &self.probe;
+        if probe.json_rpc.is_some() {
+            "jsonRpc"
+        } else if probe.http_get.is_some() {
+            "httpGet"
+        } else if probe.tcp_socket.is_some() {
+            "tcpSocket"
+        } else {
+            "exec"
+        }
+    }
+
+    /// Whether its answers are looked into.
+    pub fn reads_answers(&self) -> bool {
+        let shows = self.progress.is_some() || self.count.is_some() || !self.detail.is_empty();
+        shows || self.impossible.is_some() || !self.ready.is_empty()
+    }
 }
 
 impl Ready {

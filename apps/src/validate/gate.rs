@@ -17,6 +17,9 @@ impl Check<'_> {
                 let one = format!("{at}.ready");
                 self.condition(&if gate.ready.len() == 1 { one } else { format!("{one}[{i}]") }, ready);
             }
+            if let Some(impossible) = &gate.impossible {
+                self.condition(&format!("{at}.impossible.when"), &impossible.when);
+            }
             for (key, span) in [("interval", gate.interval), ("timeout", gate.timeout)] {
                 if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&span.0) {
                     self.say(Rule::Gate, &format!("{at}.{key}"), "out of range", "use 1s to 1h");
@@ -62,8 +65,7 @@ impl Check<'_> {
                 self.say(Rule::Gate, &format!("{field}.jsonRpc.path"), message, "write it like /rpc");
             }
         }
-        let answers = !gate.ready.is_empty() || gate.progress.is_some() || !gate.detail.is_empty();
-        if probe.tcp_socket.is_some() && answers {
+        if probe.tcp_socket.is_some() && gate.reads_answers() {
             let message = "a connection has no answer to look into";
             self.say(Rule::Gate, &field, message, "use jsonRpc, httpGet or exec, or remove the pointers");
         }

@@ -229,7 +229,9 @@ fn gate_change(old: Option<&GateView>, new: &GateView) -> Vec<Change> {
     }
     let mut change = Change::new(new.observed_at, was.map(|(state, _)| word(&state)), word(&new.state));
     change.key = Some(new.id.clone());
-    change.reason = percent(new).or_else(|| new.detail.clone());
+    let lost_or_stuck = matches!(new.state, GateState::Unreachable | GateState::Stalled);
+    let detail = new.detail.clone();
+    change.reason = if lost_or_stuck { detail.or(percent(new)) } else { percent(new).or(detail) };
     change.tone = Some(if new.state == GateState::Open { Tone::Good } else { Tone::Busy });
     vec![change]
 }

@@ -74,6 +74,10 @@ fn app() -> AppView {
             on: "chain/synced".into(),
             condition: "gate_open".into(),
             progress: Some(0.5),
+            app: Some(id("chain")),
+            state: Some(GateState::Progressing),
+            detail: Some("8 peers".into()),
+            may_skip: true,
         }],
         restarts: 3,
         containers: vec![ContainerView {
@@ -130,6 +134,7 @@ fn gate() -> GateView {
         unit: Some("blocks".into()),
         rate: Some(12.5),
         eta_s: Some(10_975),
+        eta_max_s: Some(14_400),
         detail: Some("8 peers".into()),
         waiters: vec![id("demo")],
         may_skip: true,

@@ -36,17 +36,33 @@ at: number, };
 
 export type WaitView = { 
 /**
- * What is waited for, for instance `cache` or `bitcoin/synced`.
+ * What is waited for: a container of the app, another app, or a gate as `<app>/<gate>`.
  */
 on: string, 
 /**
- * The condition, for instance `service_healthy`.
+ * The condition, for instance `service_healthy` or `gate_open`.
  */
 condition: string, 
 /**
  * Progress between 0 and 1, where it is known.
  */
-progress: number | null, };
+progress: number | null, 
+/**
+ * The other app, where it is not a container of this one that is waited for.
+ */
+app: AppId | null, 
+/**
+ * How the gate is, where it is a gate.
+ */
+state: GateState | null, 
+/**
+ * The last thing that is known of it, in words.
+ */
+detail: string | null, 
+/**
+ * Whether the app may be started without it.
+ */
+may_skip: boolean, };
 
 export type ContainerView = { 
 /**
@@ -354,7 +370,7 @@ last_exit_at: number | null,
  */
 cause: string | null, };
 
-export type GateState = "unknown" | "progressing" | "stalled" | "unreachable" | "open";
+export type GateState = "unknown" | "progressing" | "stalled" | "unreachable" | "open" | "lost";
 
 export type GateView = { 
 /**
@@ -370,7 +386,7 @@ app: AppId,
  */
 title: string, 
 /**
- * What kind of condition it is, as the manifest names it.
+ * How it is asked, as the manifest names it: `jsonRpc`, `httpGet`, `tcpSocket` or `exec`.
  */
 kind: string, 
 /**
@@ -378,7 +394,7 @@ kind: string,
  */
 state: GateState, 
 /**
- * Progress between 0 and 1, where it is known.
+ * Progress between 0 and 1, where it is known; below 1 until it is open.
  */
 progress: number | null, 
 /**
@@ -394,13 +410,17 @@ target: number | null,
  */
 unit: string | null, 
 /**
- * How fast it moves, in `unit` per second.
+ * How fast it moves, in `unit` per second; never from a single look.
  */
 rate: number | null, 
 /**
- * Seconds until it opens; only while the rate is steady.
+ * Seconds until it opens, at the earliest; only while it moves.
  */
 eta_s: number | null, 
+/**
+ * Seconds until it opens, at the latest, as far as its pace tells; known whenever `eta_s` is.
+ */
+eta_max_s: number | null, 
 /**
  * The last thing that is known, in words.
  */
@@ -808,6 +828,10 @@ export type Command = { "command": "install",
  * App.
  */
 app: AppId, } | { "command": "start", 
+/**
+ * App.
+ */
+app: AppId, } | { "command": "start_anyway", 
 /**
  * App.
  */

@@ -1,0 +1,58 @@
+//! Whether an app fits those that are on the node, asked before it comes and before it goes.
+
+use super::{SubmitError, call};
+use crate::{catalog::CatalogMsg, ctx::Ctx, gate::GateMsg, names::name, store::StoreError};
+use apps::{Manifest, manifest::Require, meet};
+use protocol::{AppId, Desired, Problem};
+
+/// The manifests of the apps that are on the node, or on their way to it. One that this node does not accept any more
+/// needs nobody and serves nobody.
+async fn installed(ctx: &Ctx) -> Result<Vec<Manifest>, StoreError> {
+    let rows = ctx.store.apps().await?;
+    let texts = rows.into_iter().filter(|row| row.desired != Desired::Absent).map(|row| row.manifest);
+    let texts: Vec<String> = texts.collect();
+    let parse = move || texts.iter().filter_map(|text| Manifest::parse(text).ok()).collect();
+    Ok(tokio::task::spawn_blocking(parse).await.unwrap_or_default())
+}
+
+/// Refuses an app that cannot work beside those that are on the node.
+pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
+    if app.requires.is_empty() && app.conflicts.is_empty() && ctx.store.apps().await?.is_empty() {
+        return Ok(());
+    }
+    let installed = installed(ctx).await?;
+    let catalog = call(ctx, name::CATALOG, CatalogMsg::All).await?;
+    let (others, known): (Vec<&Manifest>, Vec<&Manifest>) =
+        (installed.iter().collect(), catalog.iter().collect());
+    let mut problems = meet::problems(&app, &others, &known);
+    for (i, require) in app.requires.iter().enumerate().filter(|(_, require)| !require.optional) {
+        problems.extend(never(ctx, i, require, &others).await);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(app.id, problems)) }
+}
+
+/// What is wrong where every gate that would do says that it can never open.
+async fn never(ctx: &Ctx, i: usize, require: &Require, others: &[&Manifest]) -> Option<Problem> {
+    let gate = require.gate.as_ref()?;
+    let mut found = None;
+    for other in others.iter().filter(|other| meet::is_named(require, &other.id, &other.provides)) {
+        let answer = call(ctx, &name::gate(&other.id, gate), GateMsg::Impossible).await;
+        let (reason, remedy) = answer.ok().flatten()?;
+        found = Some(Problem {
+            rule: "requires".into(),
+            field: format!("requires[{i}].gate"),
+            line: None,
+            column: None,
+            message: format!("it waits for {}/{gate}, which cannot open: {reason}", other.id),
+            remedy,
+        });
+    }
+    found
+}
+
+/// Refuses to take away an app that others cannot run without.
+pub(super) async fn nobody_needs(ctx: &Ctx, app: &AppId) -> Result<(), SubmitError> {
+    let installed = installed(ctx).await?;
+    let needed = meet::dependants(app, &installed.iter().collect::<Vec<_>>());
+    if needed.is_empty() { Ok(()) } else { Err(SubmitError::Needed(app.clone(), needed)) }
+}

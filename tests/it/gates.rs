@@ -1,0 +1,6 @@
+//! Apps that wait for others: the gate as it is shown, and what becomes of those who wait.
+
+mod fit;
+mod lost;
+mod support;
+mod wait;
