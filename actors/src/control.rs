@@ -300,9 +300,9 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
     if let Err(error) = stacks.delete_child(id).await {
         tracing::warn!(%app, %error, "ended stack could not be deleted");
     }
+    gate::end_gates(ctx, app).await;
     ctx.places.forget(app);
     ctx.coming.set(ctx, app, 0);
-    gate::end_gates(ctx, app).await;
     ctx.names.forget(&name::app(app));
     ctx.names.forget(&name::needy(app));
     ctx.names.forget(&name::stack(app));

@@ -274,11 +274,11 @@ impl GateActorState {
     fn looked(&mut self, myself: &ActorRef<GateMsg>, outcome: Outcome) {
         match outcome {
             Outcome::Answer(_) => self.eager = None,
-            Outcome::Warming(_) | Outcome::Silent(_) => {
+            Outcome::Warming(_) | Outcome::Silent(_) | Outcome::Blind(_) => {
                 self.eager = self.eager.map(|vain| vain.saturating_add(1));
             }
         }
-        if !matches!(outcome, Outcome::Silent(_)) {
+        if matches!(outcome, Outcome::Answer(_) | Outcome::Warming(_)) {
             self.last_ok = Some(now_ms());
         }
         let interval = self.args.gate.interval.0;

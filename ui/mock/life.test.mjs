@@ -154,7 +154,7 @@ test('a gate opens: who waits and for how long is pushed, and it says so when no
   const gate = b.page.locator('[data-gate="bitcoin/synced"]')
   await gate.getByText('817,652 of 954,850 blocks').waitFor()
   const row = b.row('gates', 'bitcoin/synced')
-  b.node.put('gates', { ...row, state: 'unreachable', rate: null, eta_s: null })
+  b.node.put('gates', { ...row, state: 'unreachable', rate: null, eta_s: null, eta_max_s: null })
   await gate.and(b.page.locator('[data-gate-state=unreachable]')).getByText('nobody knows how far it is').waitFor()
   b.node.put('gates', { ...row, state: 'open', progress: 1 })
   const app = b.row('apps', 'mempool')

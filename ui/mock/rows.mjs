@@ -32,7 +32,7 @@ export const event = (seq) => ({
 })
 export const gate = (id, over = {}) => ({
   id, app: id.split('/')[0], title: 'Bitcoin is synced', kind: 'http_json', state: 'progressing', progress: 0.8563, current: 817_652, target: 954_850,
-  unit: 'blocks', rate: 12.5, eta_s: 10_975, detail: '8 peers', waiters: [], may_skip: false, since: min(180), observed_at: T0, last_ok: T0, ...over,
+  unit: 'blocks', rate: 12.5, eta_s: 10_975, eta_max_s: 14_400, detail: '8 peers', waiters: [], may_skip: false, since: min(180), observed_at: T0, last_ok: T0, ...over,
 })
 const usage = (service, cpu, mib, limit = null) => ({
   service, cpu, memory_bytes: mib * 1_048_576, memory_limit_bytes: limit === null ? null : limit * 1_048_576, rx_bytes: 48_318_000, tx_bytes: 9_120_000,
@@ -83,7 +83,7 @@ function rich(node) {
   node.put('apps', demo({ restarts: 1, containers: [container('demo', 'cache', { restarts: 1, last_restart: { cause: ['exited with code 137'], at: min(1) }, since: min(1), started_at: min(1), last_exit: { code: 137, oom: false, at: min(1) } }), container('demo', 'api'), container('demo', 'web')] }))
   node.put('apps', app('photos', 'Photo Harbour', 'Albums for the whole family, with search and sharing.', { installed: false, phase: 'failed', reason: 'The last installation did not finish.', last_op: '01FAILED', launch: [] }))
   node.put('apps', app('music', 'Music', 'Streams your collection.', { installed: false, phase: 'installing', op: '01RUNNING', since: T0 - 34_000, launch: [] }))
-  node.put('apps', app('mempool', 'Mempool', 'Explorer for your own Bitcoin node.', { phase: 'waiting', reason: 'Waits for Bitcoin to finish syncing.', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856 }], containers: [container('mempool', 'db'), container('mempool', 'api', { phase: 'waiting', health: 'none', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856 }] })] }))
+  node.put('apps', app('mempool', 'Mempool', 'Explorer for your own Bitcoin node.', { phase: 'waiting', reason: 'Waits for Bitcoin to finish syncing.', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856, app: 'bitcoin', state: 'progressing', detail: '8 peers', may_skip: true }], containers: [container('mempool', 'db'), container('mempool', 'api', { phase: 'waiting', health: 'none', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856, app: 'bitcoin', state: 'progressing', detail: '8 peers', may_skip: true }] })] }))
   node.put('apps', app('chat', 'Chat', 'Rooms for people you know.', { phase: 'crash_looping', restarts: 5, reason: 'server ended 5 times within 60 s.', next_retry: T0 + 180_000, containers: [container('chat', 'server', { phase: 'parked', health: 'unhealthy', restarts: 5, reason: 'restart intensity exhausted: 5 in 60 s', last_exit: { code: 137, oom: true, at: min(0.5) } })] }))
   node.put('apps', app('wiki', 'Wiki', 'Notes that link to each other.', { phase: 'stopped', desired: 'stopped', since: min(3000), containers: [container('wiki', 'web', { phase: 'exited', health: 'none', last_exit: { code: 0, oom: false, at: min(3000) } })] }))
 }

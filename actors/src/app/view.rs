@@ -120,7 +120,9 @@ impl AppState {
     /// How many containers should run and are still to be started; those that nobody has looked at may run.
     pub(super) fn coming(&self, view: &AppView) -> usize {
         use ContainerPhase as P;
-        let wanted = self.hold == Hold::None && self.desired == Desired::Running;
+        // What waits for another app may do so for days.
+        let wanted =
+            self.hold == Hold::None && self.desired == Desired::Running && self.needs.waits().is_empty();
         let is_coming = |c: &&ContainerView| !matches!(c.phase, P::Unknown | P::Running | P::Parked);
         if wanted { view.containers.iter().filter(is_coming).count() } else { 0 }
     }

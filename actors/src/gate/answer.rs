@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Warming(String),
     /// Nothing that says how far it is; why.
     Silent(String),
+    /// The node itself could not ask; why.
+    Blind(String),
 }
 
 /// What an answer says.
@@ -164,7 +166,7 @@ mod tests {
 
     fn words(outcome: Outcome) -> String {
         match outcome {
-            Outcome::Silent(words) => format!("silent: {words}"),
+            Outcome::Silent(words) | Outcome::Blind(words) => format!("silent: {words}"),
             Outcome::Warming(words) => format!("warming: {words}"),
             Outcome::Answer(reading) => format!("{}: {}", reading.ready, reading.detail.unwrap_or_default()),
         }

@@ -8,6 +8,7 @@
 //! | not ready, was open | lost | closed |
 //! | still starting | progressing | closed stays closed, else unknown |
 //! | no answer, `failure: unknown` | unreachable | closed stays closed, else unknown |
+//! | the node could not ask | unreachable | closed stays closed, else unknown |
 //! | no answer, `failure: closed` | lost where it was open, else unreachable | closed |
 //! | the app should not run | lost where it was open, else unreachable | closed |
 //!
@@ -104,6 +105,11 @@ impl Machine {
             Event::Looked(Outcome::Warming(words)) => {
                 self.forget(words);
                 self.state = GateState::Progressing;
+                self.doubt();
+            }
+            Event::Looked(Outcome::Blind(words)) => {
+                self.forget(words);
+                self.state = GateState::Unreachable;
                 self.doubt();
             }
             Event::Looked(Outcome::Silent(words)) | Event::Away(words) => {

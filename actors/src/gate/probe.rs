@@ -6,7 +6,7 @@ use apps::{
     RenderedService,
     manifest::{Gate, JsonRpc},
 };
-use engine::Engine;
+use engine::{Engine, EngineError, ErrorClass};
 use futures_util::StreamExt;
 use protocol::AppId;
 use serde_json::json;
@@ -55,6 +55,9 @@ impl Prober {
         let command = probe.exec.as_ref().map(|exec| exec.command.as_slice()).unwrap_or_default();
         match self.engine.exec(container, command, timeout).await {
             Ok(output) => answer::exec(gate, output.code, &output.output),
+            // An engine that is away or fails says nothing about the app.
+            Err(error @ EngineError::Unreachable { .. }) => Outcome::Blind(error.to_string()),
+            Err(error) if error.class() == ErrorClass::Fatal => Outcome::Blind(error.to_string()),
             Err(error) => Outcome::Silent(error.to_string()),
         }
     }

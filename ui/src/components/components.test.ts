@@ -59,9 +59,9 @@ describe('a card', () => {
   test('with a gate leads to what it waits for, and never says 100 % before it is open', async () => {
     await say('gates', {
       id: 'chain/synced', app: 'chain', title: 'Chain is synced', kind: 'x', state: 'progressing', progress: 0.99999, current: 1, target: 1, unit: 'blocks',
-      rate: null, eta_s: null, detail: null, waiters: ['demo'], may_skip: false, since: 0, observed_at: 0, last_ok: null,
+      rate: null, eta_s: null, eta_max_s: null, detail: null, waiters: ['demo'], may_skip: false, since: 0, observed_at: 0, last_ok: null,
     })
-    await say('apps', appRow({ phase: 'waiting', wait: [{ on: 'chain/synced', condition: 'gate_open', progress: 1 }] }))
+    await say('apps', appRow({ phase: 'waiting', wait: [{ on: 'chain/synced', condition: 'gate_open', progress: 1, app: 'chain', state: 'progressing', detail: null, may_skip: false }] }))
     const root = mount(AppCard, { id: 'demo' })
     expect(root.querySelector('[data-testid=look]')?.getAttribute('href')).toBe('/apps/demo')
     expect(root.querySelector('[data-gate] [role=progressbar]')?.getAttribute('aria-valuenow')).toBe('99')
@@ -108,6 +108,16 @@ describe('a command', () => {
     await settle()
     expect(requestOf('demo')).toMatchObject({ state: 'refused' })
     expect(root.querySelector('[data-testid=pending]')).toBe(null)
+  })
+  test('starts what waits without what it waits for only where every gate allows it', async () => {
+    const wait = { on: 'chain/synced', condition: 'gate_open', progress: 0.5, app: 'chain', state: 'progressing', detail: null, may_skip: true } as const
+    const strict = mount(AppActions, { app: appRow({ phase: 'waiting', wait: [wait, { ...wait, may_skip: false }] }), onPage: true })
+    expect(strict.querySelector('[data-testid=start-anyway]')).toBe(null)
+    const calls = answers({ status: 202, body: { op_id: '01', at: {} } })
+    const root = mount(AppActions, { app: appRow({ phase: 'waiting', wait: [wait] }), onPage: true })
+    root.querySelector<HTMLElement>('[data-testid=start-anyway]')?.click()
+    await settle()
+    expect(calls.map((c) => c.body)).toEqual([{ command: 'start_anyway', app: 'demo' }])
   })
   test('that destroys shows the node’s plan and is sent again only with a yes, and the word that it asks for', async () => {
     const plan = { removes: ['volume data (2 GiB)'], keeps: [], dependents: [], type_to_confirm: 'demo' }

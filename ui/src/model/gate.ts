@@ -2,7 +2,7 @@
 import type { GateState, GateView, WaitView } from '../protocol/archy'
 import type { Tone } from './phase'
 
-const TONE: Record<GateState, Tone> = { unknown: 'off', progressing: 'wait', stalled: 'warn', unreachable: 'bad', open: 'ok' }
+const TONE: Record<GateState, Tone> = { unknown: 'off', progressing: 'wait', stalled: 'warn', unreachable: 'bad', open: 'ok', lost: 'warn' }
 export const gateTone = (state: GateState): Tone => TONE[state] ?? 'off'
 
 /** How far, between 0 and 1; never full before it is open. */

@@ -86,7 +86,7 @@ export function byUrgency(a: AppView, b: AppView): number {
   return rank(a.phase) - rank(b.phase) || a.name.localeCompare(b.name) || a.id.localeCompare(b.id)
 }
 
-export type Verb = 'install' | 'start' | 'stop' | 'restart' | 'uninstall'
+export type Verb = 'install' | 'start' | 'start_anyway' | 'stop' | 'restart' | 'uninstall'
 /** `look`: what it waits for is shown on its page. */
 export type Primary =
   | { readonly kind: 'open' | 'look' }
@@ -114,9 +114,16 @@ export function primaryOf(app: AppView): Primary | null {
   }
 }
 
+/** Whether it may be started without what it waits for. */
+export function maySkip(app: AppView): boolean {
+  return app.phase === 'waiting' && app.wait.length > 0 && app.wait.every((w) => w.may_skip)
+}
+
 /** What the overflow menu offers. */
 export function menuOf(app: AppView): Verb[] {
   switch (app.phase) {
+    case 'waiting':
+      return maySkip(app) ? ['start_anyway', 'restart', 'stop', 'uninstall'] : ['restart', 'stop', 'uninstall']
     case 'not_installed':
       return []
     case 'stopped':

@@ -43,7 +43,7 @@ describe('events', () => {
 describe('gates', () => {
   const gate = (over: Partial<GateView> = {}): GateView => ({
     id: 'a/b', app: 'a', title: 'B', kind: 'tcp', state: 'progressing', progress: null, current: null, target: null, unit: null, rate: null, eta_s: null,
-    detail: null, waiters: [], may_skip: false, since: 0, observed_at: 0, last_ok: null, ...over,
+    eta_max_s: null, detail: null, waiters: [], may_skip: false, since: 0, observed_at: 0, last_ok: null, ...over,
   })
   test('are full only when they are open', () => {
     expect(shareOf(gate({ progress: 1 }))).toBeLessThan(1)
@@ -56,7 +56,8 @@ describe('gates', () => {
   })
   test('are found by what an app waits for; closed ones come first', () => {
     const b = gate()
-    expect(gatesOf([{ on: 'a/b', condition: 'gate_open', progress: null }, { on: 'cache', condition: 'x', progress: null }], (id) => (id === 'a/b' ? b : undefined))).toEqual([b])
+    const other = { app: null, state: null, detail: null, may_skip: false }
+    expect(gatesOf([{ on: 'a/b', condition: 'gate_open', progress: null, ...other }, { on: 'cache', condition: 'x', progress: null, ...other }], (id) => (id === 'a/b' ? b : undefined))).toEqual([b])
     expect([gate({ id: 'o', state: 'open' }), gate({ id: 'c' }), gate({ id: 'w', waiters: ['x'] })].sort(byWaiters).map((g) => g.id)).toEqual(['w', 'c', 'o'])
   })
 })

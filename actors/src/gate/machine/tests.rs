@@ -197,6 +197,15 @@ async fn silence_closes_a_gate_whose_manifest_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_ask_closes_nothing() {
+    let mut rig = closing();
+    rig.ready();
+    let blind = Event::Looked(Outcome::Blind("the engine is away".into()));
+    assert_eq!(rig.step(blind), (Unreachable, Stand::Unknown));
+    assert_eq!(rig.ready(), (Open, Stand::Open));
+}
+
+#[tokio::test(start_paused = true)]
 async fn warming_up_is_no_failure_whatever_a_failure_means() {
     for mut rig in [counted(), closing()] {
         assert_eq!(rig.warming(), (Progressing, Stand::Unknown));
@@ -251,6 +260,7 @@ async fn every_event_in_every_state_keeps_what_is_told_and_shown_together() {
         answer(Reading { ready: true, ..Reading::default() }),
         Event::Looked(Outcome::Warming("w".into())),
         Event::Looked(Outcome::Silent("s".into())),
+        Event::Looked(Outcome::Blind("b".into())),
         Event::Away("a".into()),
         Event::Stopped("x".into()),
     ];
