@@ -2,5 +2,6 @@
 
 mod fit;
 mod lost;
+mod rpc;
 mod support;
 mod wait;

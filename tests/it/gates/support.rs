@@ -87,6 +87,11 @@ fn answer(t: &SimNode, says: &Arc<Mutex<Says>>) {
 }
 
 impl Rig {
+    /// A node whose gates are asked by other means.
+    pub(super) fn of(t: SimNode) -> Self {
+        Self { t, says: Arc::new(Mutex::new(Says::Nothing)) }
+    }
+
     /// The chain is installed and at its 40th block of 100.
     pub(super) async fn start(manifests: &[&str]) -> Self {
         let t = SimNode::start(manifests).await;
