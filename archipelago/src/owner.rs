@@ -52,7 +52,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn the_token_is_made_once_and_is_the_owners_alone() {
+    fn files_the_token_is_made_once_and_is_the_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let first = token(dir.path()).unwrap();
         assert_eq!(first.len(), 40);

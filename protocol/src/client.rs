@@ -232,7 +232,7 @@ impl Client {
     }
 
     /// Gives a command that destroys something, with the token of its [`Confirm`](crate::Confirm): the node has
-    /// refused it once with [`ErrorCode::ConfirmRequired`](crate::ErrorCode::ConfirmRequired) and the plan.
+    /// refused it once with [`ErrorCode::ConfirmRequired`] and the plan.
     ///
     /// # Errors
     ///

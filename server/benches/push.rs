@@ -1,6 +1,10 @@
 //! Measures the push protocol over loopback: age of the state at clients, memory per idle client, the effect of a
 //! client that never reads, and the node's CPU per frame next to a bare broadcast of the same bytes.
 //!
+//! The bare broadcast sends frames as long and as often as the clients before it counted, and like is compared with
+//! like: clients that ack with a broadcast that reads as many acks and throws them away, clients that never ack with
+//! one that only sends.
+//!
 //! `make bench-push` runs it; the clients live in a process of their own, so that what is measured is the node's.
 
 #![expect(
@@ -155,9 +159,10 @@ fn number_after(text: &str, mark: &str) -> Option<u64> {
     rest[..rest.find(|c: char| !c.is_ascii_digit())?].parse().ok()
 }
 
-/// Reads until the window is over; ages of the oldest change in each frame, in microseconds.
-async fn read(mut ws: tokio_tungstenite::WebSocketStream<TcpStream>, acks: bool) -> Vec<u64> {
+/// Reads until the window is over; ages of the oldest change in each frame, in microseconds, and the frames' bytes.
+async fn read(mut ws: tokio_tungstenite::WebSocketStream<TcpStream>, acks: bool) -> (Vec<u64>, usize) {
     let mut ages = Vec::new();
+    let mut bytes = 0;
     let end = Instant::now() + WINDOW + Duration::from_secs(1);
     while let Ok(Some(Ok(message))) = tokio::time::timeout_at(end, ws.next()).await {
         let Message::Text(text) = message else { continue };
@@ -165,41 +170,64 @@ async fn read(mut ws: tokio_tungstenite::WebSocketStream<TcpStream>, acks: bool)
             && let Some(at) = number_after(&text, r#""detail":""#)
         {
             ages.push(micros().saturating_sub(at));
+            bytes += text.len();
         }
         if acks && let Some(seq) = number_after(&text, r#""seq":"#) {
             ws.send(Message::text(format!(r#"{{"t":"ack","stream":"node","seq":{seq}}}"#))).await.unwrap();
         }
     }
-    ages
+    (ages, bytes)
 }
 
 async fn clients(mode: &str, addr: SocketAddr, count: usize) {
     let mut all = Vec::new();
     for _ in 0..count {
-        all.push(connect(addr, mode != "bare").await);
+        all.push(connect(addr, !mode.starts_with("bare")).await);
     }
     println!("connected");
     if mode == "idle" {
         sleep(Duration::from_secs(3_600)).await;
     }
-    let tasks: Vec<_> = all.into_iter().map(|ws| tokio::spawn(read(ws, mode == "live"))).collect();
-    let mut ages = Vec::new();
+    let acks = mode.ends_with("acking");
+    let tasks: Vec<_> = all.into_iter().map(|ws| tokio::spawn(read(ws, acks))).collect();
+    let (mut ages, mut bytes) = (Vec::new(), 0);
     for task in tasks {
-        ages.extend(task.await.unwrap());
+        let (of_one, more) = task.await.unwrap();
+        ages.extend(of_one);
+        bytes += more;
     }
     ages.sort_unstable();
     let at =
         |share: f64| ages.get((ages.len() as f64 * share) as usize).copied().unwrap_or(0) as f64 / 1_000.0;
-    println!("{} {:.1} {:.1}", ages.len(), at(0.5), at(0.99));
+    println!("{} {bytes} {:.1} {:.1}", ages.len(), at(0.5), at(0.99));
 }
 
-fn numbers(line: &str) -> (f64, f64, f64) {
-    let mut parts = line.split(' ').map(|part| part.parse::<f64>().unwrap());
-    (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+/// What the clients of one run counted, and the server's CPU time for it.
+struct Run {
+    frames: f64,
+    /// Of one frame.
+    bytes: usize,
+    p50: f64,
+    p99: f64,
+    cpu_ms: u64,
 }
 
-/// The same bytes to as many clients, without any protocol around it.
-async fn bare(count: usize, frames_per_client: f64, bytes: usize) -> f64 {
+impl Run {
+    fn new(line: &str, cpu_ms: u64) -> Self {
+        let parts: Vec<f64> = line.split(' ').map(|part| part.parse().unwrap()).collect();
+        let frames = parts[0].max(1.0);
+        Self { frames, bytes: (parts[1] / frames) as usize, p50: parts[2], p99: parts[3], cpu_ms }
+    }
+
+    /// Microseconds of the server's CPU.
+    fn per_frame(&self) -> f64 {
+        self.cpu_ms as f64 * 1_000.0 / self.frames
+    }
+}
+
+/// The bytes of another run to as many clients, without any protocol around it.
+async fn bare(mode: &'static str, count: usize, like: &Run) -> Run {
+    let acking = mode.ends_with("acking");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (sender, _) = broadcast::channel::<Message>(64);
@@ -216,26 +244,48 @@ async fn bare(count: usize, frames_per_client: f64, bytes: usize) -> f64 {
             let mut frames = accept.subscribe();
             tokio::spawn(async move {
                 let mut ws = tokio_tungstenite::accept_hdr_async(stream, echo).await.unwrap();
-                while let Ok(frame) = frames.recv().await {
-                    if ws.send(frame).await.is_err() {
-                        break;
+                loop {
+                    tokio::select! {
+                        frame = frames.recv() => {
+                            let Ok(frame) = frame else { return };
+                            if ws.send(frame).await.is_err() {
+                                return;
+                            }
+                        }
+                        ack = ws.next(), if acking => {
+                            let Some(Ok(_)) = ack else { return };
+                        }
                     }
                 }
             });
         }
     });
-    let clients = tokio::task::spawn_blocking(move || Clients::start("bare", addr, count)).await.unwrap();
+    let clients = tokio::task::spawn_blocking(move || Clients::start(mode, addr, count)).await.unwrap();
     let before = cpu_ms();
-    let rounds = frames_per_client.max(1.0) as u32;
-    for _ in 0..rounds {
-        let text =
-            format!(r#"{{"t":"delta","detail":"{} {}"#, micros(), "x".repeat(bytes.saturating_sub(60)));
+    let rounds = (like.frames / count as f64).round().max(1.0) as u32;
+    for round in 0..rounds {
+        let mut text = format!(r#"{{"t":"delta","seq":{round},"detail":"{} "#, micros());
+        text += &"x".repeat(like.bytes.saturating_sub(text.len()));
         let _ = sender.send(Message::text(text));
         sleep(WINDOW / rounds).await;
     }
     let used = cpu_ms() - before;
     let line = tokio::task::spawn_blocking(move || clients.result()).await.unwrap();
-    used as f64 * 1_000.0 / numbers(&line).0.max(1.0)
+    Run::new(&line, used)
+}
+
+/// The node's run of this mode beside the bare one; prints both.
+async fn beside_bare(mode: &'static str, bare_mode: &'static str, count: usize, node: &Run) {
+    let plain = bare(bare_mode, count, node).await;
+    let (ours, theirs) = (node.per_frame(), plain.per_frame());
+    println!(
+        "{mode:<28}{ours:.1} us a frame of {} bytes, {:.0} a client; bare {theirs:.1} us of {}, {:.0} a client; ratio {:.2} (bar 1.3)",
+        node.bytes,
+        node.frames / count as f64,
+        plain.bytes,
+        plain.frames / count as f64,
+        ours / theirs.max(0.1)
+    );
 }
 
 async fn node(count: usize) {
@@ -273,28 +323,20 @@ async fn node(count: usize) {
             write(&board, WINDOW).await;
             let cpu = cpu_ms() - cpu;
             let line = tokio::task::spawn_blocking(move || live.result()).await.unwrap();
-            (numbers(&line), cpu)
+            Run::new(&line, cpu)
         }
     };
-    let ((frames, p50, p99), cpu) = run("live").await;
-    let per_frame = cpu as f64 * 1_000.0 / frames.max(1.0);
-    println!("frames delivered            {frames:.0} in {WINDOW:?} ({:.0} a client)", frames / count as f64);
-    println!("age of the state            p50 {p50} ms, p99 {p99} ms (bar 100)");
-    println!("node CPU                    {cpu} ms, {per_frame:.1} us a frame");
-
+    let acking = run("acking").await;
+    println!("age of the state            p50 {} ms, p99 {} ms (bar 100)", acking.p50, acking.p99);
     let stuck = connect(addr, true).await;
     let memory = rss_kib();
-    let ((_, _, beside), _) = run("live").await;
-    println!("p99 beside a stuck client   {beside} ms, {:.2} of without", beside / p99.max(0.1));
+    let beside = run("acking").await.p99;
+    println!("p99 beside a stuck client   {beside} ms, {:.2} of without", beside / acking.p99.max(0.1));
     println!("memory of that              {} KiB", rss_kib() as i64 - memory as i64);
     drop(stuck);
-
-    let bytes = ROWS as usize * 300;
-    let bare = bare(count, frames / count as f64, bytes).await;
-    println!(
-        "bare broadcast              {bare:.1} us a frame of about {bytes} bytes; ratio {:.2} (bar 1.3)",
-        per_frame / bare.max(0.1)
-    );
+    beside_bare("clients that ack", "bare-acking", count, &acking).await;
+    let silent = run("silent").await;
+    beside_bare("clients that never ack", "bare", count, &silent).await;
 }
 
 fn main() {

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_local_socket_has_one_name() {
+    fn dns_rebinding_the_local_socket_has_one_name() {
         let policy = HostPolicy::new(&["node.lan".into()]);
         let local = Peer { via: Via::Local, ..peer("127.0.0.1:80") };
         assert!(policy.allows("localhost", local));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_host_that_the_uri_does_not_contradict() {
+    fn dns_rebinding_there_is_one_host_that_the_uri_does_not_contradict() {
         let policy = HostPolicy::new(&[]);
         let check = |uri: &'static str, headers: &HeaderMap| {
             policy.check(&Uri::from_static(uri), headers, peer("127.0.0.1:80")).is_ok()

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ten_thousand_guesses_have_twenty_answers_in_ten_minutes_and_a_restart_changes_nothing() {
+    async fn brute_force_of_ten_thousand_guesses_has_twenty_answers_in_ten_minutes() {
         let accounts = Accounts::for_test().await;
         let mut evaluated = 0;
         // One guess every 60 ms of ten minutes; every handle on the store is a new server.

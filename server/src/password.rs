@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_hash_is_argon2id_with_at_least_the_recommended_cost() {
+    async fn password_is_kept_as_argon2id_with_at_least_the_recommended_cost() {
         let hash = hash("correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         // The library's own verification agrees.

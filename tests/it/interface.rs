@@ -1,8 +1,14 @@
 //! The node's interface over the whole tree: the journal, and a client that is not ours.
 
-use protocol::{Event, EventActor, Severity};
+use protocol::{Event, EventActor, Severity, StreamId};
 use server::{Limits, Server, ServerConfig};
-use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 use tests::{SHOP, SimNode, shop};
 use tokio::{process::Command, time::timeout};
 
@@ -37,6 +43,42 @@ async fn journal(t: &SimNode, kind: &str) -> Vec<Event> {
         }
     };
     timeout(Duration::from_secs(900), find).await.unwrap_or_else(|_| panic!("no {kind}"))
+}
+
+/// All files below a folder, and the folders.
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    found.push(folder.to_owned());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            walk(&entry.path(), found);
+        } else {
+            found.push(entry.path());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_the_node_writes_are_nobody_elses_and_secrets_are_in_no_row_and_no_event() {
+    let t = SimNode::start(&[SHOP]).await;
+    t.perform(shop::install()).await;
+    t.sim.crash("shop-db", 137);
+    journal(&t, "child_restarted").await;
+    let mut found = Vec::new();
+    walk(&t.data_dir(), &mut found);
+    for path in &found {
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+    }
+    let secret = found.iter().find(|path| path.ends_with("secrets/shop/pass")).expect("the secret is a file");
+    let secret = std::fs::read_to_string(secret).unwrap();
+    assert!(secret.len() >= 24, "{} bytes", secret.len());
+    let rows = StreamId::ALL.map(|stream| t.node.board().snapshot(stream));
+    let told = t.node.events(None, None, 500).await.unwrap();
+    let calls = format!("{:?}", t.sim.calls());
+    for text in [format!("{rows:?}"), format!("{told:?}"), calls] {
+        assert!(text.contains("shop") && !text.contains(&secret), "{text}");
+    }
 }
 
 #[tokio::test]

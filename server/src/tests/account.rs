@@ -62,7 +62,7 @@ async fn the_printed_token_sets_the_password_once_and_is_nothing_afterwards() {
 }
 
 #[tokio::test]
-async fn a_new_login_takes_the_place_of_the_browsers_old_one() {
+async fn session_rotates_when_the_same_browser_logs_in_again() {
     let server = start().await;
     let old = server.setup().await;
     let body = format!(r#"{{"password":"{PASSWORD}"}}"#);
@@ -73,7 +73,7 @@ async fn a_new_login_takes_the_place_of_the_browsers_old_one() {
 }
 
 #[tokio::test]
-async fn the_second_factor_is_asked_for_and_each_code_works_once() {
+async fn password_the_second_factor_is_asked_for_and_each_code_works_once() {
     let server = start().await;
     let cookie = server.setup().await;
     let secret: TotpSecret = {
@@ -104,7 +104,7 @@ async fn the_second_factor_is_asked_for_and_each_code_works_once() {
 }
 
 #[tokio::test]
-async fn a_revoked_login_is_out_and_its_sockets_are_closed_within_a_second() {
+async fn session_that_is_revoked_is_out_and_its_sockets_are_closed_within_a_second() {
     let server = start().await;
     let mine = server.setup().await;
     let other = server.login_by_password().await;
@@ -127,7 +127,7 @@ async fn a_revoked_login_is_out_and_its_sockets_are_closed_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_every_login_and_renews_the_own_one() {
+async fn session_of_every_other_ends_with_a_changed_password_and_the_own_one_is_renewed() {
     let server = start().await;
     let mine = server.setup().await;
     let other = server.login_by_password().await;

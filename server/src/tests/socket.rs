@@ -58,6 +58,11 @@ async fn next(ws: &mut Ws) -> ServerMsg {
     }
 }
 
+/// Reads until what is wanted comes.
+pub(crate) async fn until(ws: &mut Ws, wanted: impl Fn(&ServerMsg) -> bool) {
+    while !wanted(&next(ws).await) {}
+}
+
 /// Reads until the close frame; its code.
 pub(crate) async fn close_code(ws: &mut Ws) -> u16 {
     loop {
@@ -214,7 +219,7 @@ async fn logout_closes_the_sockets_of_the_login_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_login_has_eight_sockets_and_the_node_sixty_four() {
+async fn ws_limits_are_eight_sockets_of_a_login_and_sixty_four_in_all() {
     let server = start().await;
     let cookie = server.login().await;
     let (own, p) = (server.origin(), protocol());
@@ -230,7 +235,7 @@ async fn a_login_has_eight_sockets_and_the_node_sixty_four() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_holds_up_no_other() {
+async fn ws_limits_keep_a_client_that_never_reads_from_holding_up_others() {
     let server = start().await;
     let mut stuck = connect(&server, &[&protocol(), BEARER]).await.unwrap();
     say(&mut stuck, r#"{"t":"sub","ref":1,"streams":[{"stream":"node"}]}"#).await;

@@ -11,11 +11,8 @@ impl Core {
         let wanted_back = self.plan.as_ref().is_some_and(Plan::is_restart);
         let Some(child) = self.children.get_mut(slot) else { return };
         match child.phase.clone() {
-            // A call may wait for the turn of a child that a restart was going to start.
-            Phase::Undefined if !wanted_back && child.calls.is_some() => {
-                self.settle_down(now, slot, false, out);
-            }
-            Phase::Undefined => {}
+            // A call may wait for the turn of a child that a restart was going to start before the end came.
+            Phase::Undefined => self.settle_down(now, slot, false, out),
             Phase::Starting => self.abort_start(now, slot, out),
             Phase::Running => self.stop_running(now, slot, out),
             Phase::Exited(reason) => self.stopped(now, slot, reason, out),
