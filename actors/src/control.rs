@@ -6,6 +6,8 @@
 
 mod fit;
 
+pub(crate) use fit::nobody_needs;
+
 use crate::{
     app::{AppMsg, Refusal},
     catalog::{CatalogMsg, FindError},

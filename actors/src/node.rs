@@ -19,7 +19,7 @@ use crate::{
     Accounts, Board, Counters, EventDraft,
     app::Refusal,
     catalog::{Catalog, FindError},
-    control::{Control, ControlMsg, STACKS, SubmitError},
+    control::{self, Control, ControlMsg, STACKS, SubmitError},
     ctx::{Ctx, Dirs},
     gate,
     hub::{Hub, HubMsg},
@@ -208,10 +208,12 @@ impl NodeHandle {
     ///
     /// # Errors
     ///
-    /// When the engine cannot be asked.
+    /// When the engine cannot be asked, or it would be refused.
     pub async fn plan(&self, command: &Command) -> Result<Option<protocol::Plan>, ApiError> {
         match command {
             Command::Uninstall { app, purge: true } => {
+                // Nobody is asked to confirm what would be refused.
+                control::nobody_needs(&self.ctx, app).await.map_err(submit_error)?;
                 purge::plan(&self.ctx, app).await.map(Some).map_err(|error| engine_error(&error))
             }
             _ => Ok(None),

@@ -51,7 +51,7 @@ async fn never(ctx: &Ctx, i: usize, require: &Require, others: &[&Manifest]) -> 
 }
 
 /// Refuses to take away an app that others cannot run without.
-pub(super) async fn nobody_needs(ctx: &Ctx, app: &AppId) -> Result<(), SubmitError> {
+pub(crate) async fn nobody_needs(ctx: &Ctx, app: &AppId) -> Result<(), SubmitError> {
     let installed = installed(ctx).await?;
     let needed = meet::dependants(app, &installed.iter().collect::<Vec<_>>());
     if needed.is_empty() { Ok(()) } else { Err(SubmitError::Needed(app.clone(), needed)) }

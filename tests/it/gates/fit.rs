@@ -75,6 +75,9 @@ async fn a_provider_that_others_need_stays_and_they_are_named() {
     let error = refused(&rig.t, uninstall("chain")).await;
     assert_eq!(error.message, "chain is needed by purse, wallet");
     assert_eq!(error.hint.as_deref(), Some("uninstall those first"));
+    let purge = protocol::Command::Uninstall { app: "chain".parse().unwrap(), purge: true };
+    let error = rig.t.node.plan(&purge).await.unwrap_err();
+    assert_eq!(error.message, "chain is needed by purse, wallet", "nobody is asked to confirm it");
     assert_eq!(rig.t.app("chain").unwrap().phase, Phase::Running);
     for app in ["wallet", "purse"] {
         rig.t.perform(uninstall(app)).await;
