@@ -2,7 +2,7 @@
 
 use crate::node::support::{BOUND, copy_dir, free_port, kill_9, podman, variable};
 use protocol::{
-    AppView, Command, ContainerView, OpId, OpState, OpView, Phase, Row, StreamId,
+    AppView, Command, ContainerView, GateView, OpId, OpState, OpView, Phase, Row, StreamId,
     client::{Auth, Client, ClientError, StreamEvent, Subscription},
 };
 use std::{
@@ -74,6 +74,7 @@ pub(crate) struct Rig {
     pub(crate) history: Vec<(Instant, Row)>,
     apps: BTreeMap<String, AppView>,
     ops: BTreeMap<String, OpView>,
+    gates: BTreeMap<String, GateView>,
     stacks: Vec<Stack>,
     stream: Subscription,
     daemon: Child,
@@ -105,12 +106,13 @@ impl Rig {
         let listen = free_port();
         let daemon = spawn(dir.path(), listen, &place);
         let client = client(dir.path(), listen, &place);
-        let stream = client.subscribe(&[StreamId::Apps, StreamId::Ops]).await.unwrap();
+        let stream = client.subscribe(&[StreamId::Apps, StreamId::Ops, StreamId::Gates]).await.unwrap();
         let mut rig = Self {
             client,
             history: vec![],
             apps: BTreeMap::new(),
             ops: BTreeMap::new(),
+            gates: BTreeMap::new(),
             stacks: stacks.clone(),
             stream,
             daemon,
@@ -177,6 +179,26 @@ impl Rig {
         }
     }
 
+    /// Waits until a gate's row is as asked for; the present one counts.
+    pub(crate) async fn until_gate(&mut self, id: &str, good: impl Fn(&GateView) -> bool) -> GateView {
+        let end = Instant::now() + BOUND;
+        loop {
+            if let Some(gate) = self.gates.get(id).filter(|gate| good(gate)) {
+                return gate.clone();
+            }
+            self.next(end).await;
+        }
+    }
+
+    /// A gate's rows since the history was cleared.
+    pub(crate) fn gate_rows(&self, id: &str) -> Vec<&GateView> {
+        let rows = self
+            .history
+            .iter()
+            .filter_map(|(_, row)| if let Row::Gate(gate) = row { Some(&**gate) } else { None });
+        rows.filter(|gate| gate.id == id).collect()
+    }
+
     /// Waits until an app runs and a service of it was restarted more often than this.
     pub(crate) async fn recovered(&mut self, stack: &Stack, service: &str, restarts: u32) -> AppView {
         self.until(stack, |app| app.phase == Phase::Running && of(app, service).restarts > restarts).await
@@ -198,7 +220,8 @@ impl Rig {
     pub(crate) async fn next(&mut self, end: Instant) {
         let event = timeout_at(end, self.stream.next()).await;
         let event = event.unwrap_or_else(|_| {
-            panic!("not as asked for within {BOUND:?}; last: {:#?}\n{}", self.apps, self.log())
+            let last = (&self.apps, &self.gates);
+            panic!("not as asked for within {BOUND:?}; last: {last:#?}\n{}", self.log())
         });
         self.take(event.unwrap());
     }
@@ -218,6 +241,7 @@ impl Rig {
         for row in rows {
             match &row {
                 Row::App(app) => drop(self.apps.insert(app.id.to_string(), (**app).clone())),
+                Row::Gate(gate) => drop(self.gates.insert(gate.id.clone(), (**gate).clone())),
                 Row::Op(op) => drop(self.ops.insert(op.id.0.to_string(), (**op).clone())),
                 _ => {}
             }
