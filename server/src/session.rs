@@ -29,12 +29,13 @@ use protocol::{
 use std::{
     collections::BTreeMap,
     future::pending,
+    pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 
 /// Past entries of a journal that come without being asked for.
@@ -113,6 +114,7 @@ where
         last_out: now,
         last_in: now,
         next_ping: now + PING,
+        alarm: Box::pin(sleep_until(now + MARK)),
     };
     let Err(end) = session.serve(&mut reader).await;
     if let End::Close { code, reason } = &end {
@@ -143,6 +145,8 @@ struct Session<W> {
     last_out: Instant,
     last_in: Instant,
     next_ping: Instant,
+    /// Rings at the latest when something is due although nothing happens.
+    alarm: Pin<Box<Sleep>>,
     _counted: (frames::Client, stats::Socket),
 }
 
@@ -160,12 +164,16 @@ where
         loop {
             self.flush().await?;
             let wake = self.wake_at();
+            // Too early does no harm, so it is not set anew for every frame.
+            if wake < self.alarm.deadline() || self.alarm.is_elapsed() {
+                self.alarm.as_mut().reset(wake);
+            }
             tokio::select! {
                 biased;
                 close = closed(&mut self.closing) => return Err(close.into()),
                 msg = reader.next() => self.inbound(msg).await?,
                 () = moved(&mut self.feeds, &self.flow) => {}
-                () = sleep_until(wake) => self.tick().await?,
+                () = &mut self.alarm => self.tick().await?,
             }
         }
     }
@@ -409,7 +417,7 @@ where
     }
 }
 
-/// Resolves when a stream moves whose window is open, or when the window of one opens that has moved already.
+/// Resolves when a stream moves whose window is open, or when a window opens.
 async fn moved(feeds: &mut BTreeMap<StreamName, Feed>, flow: &Flow) {
     let now = Instant::now();
     let mut opens: Option<Instant> = None;
@@ -432,11 +440,10 @@ async fn moved(feeds: &mut BTreeMap<StreamName, Feed>, flow: &Flow) {
         match gate {
             // Comes with an ack, which is inbound.
             Gate::Ack => {}
-            Gate::At(at) if flow.sent_of(name) != Some(*head.borrow()) => {
-                opens = Some(opens.map_or(at, |opens| opens.min(at)));
-            }
+            // In a busy stream, a change before that would wake it for nothing.
+            Gate::At(at) => opens = Some(opens.map_or(at, |opens| opens.min(at))),
             // What has moved since it was last looked at resolves at once.
-            Gate::At(_) | Gate::Open => changes.push(Box::pin(async {
+            Gate::Open => changes.push(Box::pin(async {
                 if head.changed().await.is_err() {
                     // The board is gone: nothing will ever move again.
                     pending().await

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 /// Largest message and frame that a client may send.
 const MAX_INBOUND: usize = 16 * 1024;
 /// What is read at once; most of what clients send is an ack.
-const READ_BUFFER: usize = 2 * 1024;
+const READ_BUFFER: usize = 512;
 /// What may wait inside the WebSocket layer; more than a frame, less than a flood.
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;
 

@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{Instant, sleep, timeout},
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -214,6 +214,7 @@ async fn life(epoch: &str) -> (Arc<Stub>, Running) {
 /// Changes rows at a rate for a while, and writes every change down before anybody can see it.
 async fn write(node: &Stub, history: &History, per_second: u64, time: Duration, dice: &mut Dice) {
     let begun = Instant::now();
+    let mut pace = interval(Duration::from_millis(1));
     let mut written = 0;
     while begun.elapsed() < time {
         let due = begun.elapsed().as_millis() as u64 * per_second / 1_000;
@@ -234,7 +235,7 @@ async fn write(node: &Stub, history: &History, per_second: u64, time: Duration, 
                 node.put(&key, &value);
             }
         }
-        sleep(Duration::from_millis(1)).await;
+        pace.tick().await;
     }
 }
 
