@@ -46,7 +46,8 @@ fn the_demo_survives_kill_9_of_any_of_its_processes() {
                 })
                 .await;
             let seen = phases(&t.history, service);
-            assert!(seen.contains(&ContainerPhase::Exited), "{service}: the page shows the death: {seen:?}");
+            // A row is the newest state: one that lasts for milliseconds may be skipped, the journal skips nothing.
+            t.wait_event(&format!("{service} ended: exited with code 137")).await;
             assert!(
                 !seen.contains(&ContainerPhase::Unknown),
                 "{service}: nothing is forgotten meanwhile: {seen:?}"

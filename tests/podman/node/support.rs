@@ -325,6 +325,23 @@ impl RealNode {
         assert!(said.is_ok(), "{what:?} is not said: {}", self.log());
     }
 
+    /// Waits until the app's journal tells this.
+    pub async fn wait_event(&self, message: &str) {
+        let app: AppId = self.id.parse().unwrap();
+        let told = async {
+            loop {
+                let page = self.client.events(Some(&app), None, 100).await.unwrap();
+                if page.items.iter().any(|event| event.message.starts_with(message)) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let told = timeout(BOUND, told).await;
+        let events = self.client.events(Some(&app), None, 20).await;
+        assert!(told.is_ok(), "{message:?} is not told: {events:#?}");
+    }
+
     /// The node's data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
