@@ -55,6 +55,8 @@ pub(crate) fn not_installed(manifest: &Manifest) -> AppView {
         containers: Vec::new(),
         launch: Vec::new(),
         next_retry: None,
+        update: None,
+        backup: None,
     }
 }
 

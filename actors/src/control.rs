@@ -180,6 +180,8 @@ fn unusable(row: &AppRow, error: &SubmitError) -> AppView {
         containers: vec![],
         launch: vec![],
         next_retry: None,
+        update: None,
+        backup: None,
     }
 }
 

@@ -72,6 +72,9 @@ fn kind(kind: OpKind) -> &'static str {
         OpKind::Stop => "stop",
         OpKind::Restart => "restart",
         OpKind::Uninstall => "uninstall",
+        OpKind::Update => "update",
+        OpKind::Backup => "backup",
+        OpKind::Restore => "restore",
     }
 }
 

@@ -37,6 +37,11 @@ pub(crate) fn kind(command: &Command) -> OpKind {
         Command::Stop { .. } => OpKind::Stop,
         Command::Restart { .. } => OpKind::Restart,
         Command::Uninstall { .. } => OpKind::Uninstall,
+        Command::Update { .. } => OpKind::Update,
+        Command::Backup { .. } => OpKind::Backup,
+        Command::Restore { .. } => OpKind::Restore,
+        // It has no operation of its own.
+        Command::Cancel { .. } => OpKind::Stop,
     }
 }
 
@@ -51,7 +56,7 @@ pub(crate) fn first_hold(kind: OpKind) -> Hold {
     match kind {
         OpKind::Install | OpKind::Start => Hold::Nothing,
         OpKind::Restart => Hold::Stop,
-        OpKind::Stop | OpKind::Uninstall => Hold::None,
+        OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup | OpKind::Restore => Hold::None,
     }
 }
 
@@ -75,6 +80,8 @@ pub(crate) fn new_view(plan: &Plan, command: &Command) -> OpView {
         ended_at: None,
         error: None,
         residue: vec![],
+        cancellable: false,
+        late: false,
     }
 }
 

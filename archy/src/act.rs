@@ -201,6 +201,8 @@ mod tests {
             ended_at: state.is_terminal().then_some(13_000),
             error: None,
             residue: vec![],
+            cancellable: false,
+            late: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Commands: `POST /api/v1/commands`.
 
-use crate::{AppId, OpId, StreamId};
+use crate::{AppId, OpId, SnapshotId, StreamId};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -44,6 +44,30 @@ pub enum Command {
         #[serde(default)]
         purge: bool,
     },
+    /// Bring it to the catalog's version; what does not become ready goes back by itself.
+    Update {
+        /// App.
+        app: AppId,
+    },
+    /// Take a snapshot of its data.
+    Backup {
+        /// App.
+        app: AppId,
+    },
+    /// Put the data of a snapshot in place of those that are there; that has to be confirmed.
+    Restore {
+        /// App.
+        app: AppId,
+        /// Snapshot.
+        snapshot: SnapshotId,
+    },
+    /// End an operation that runs; what it made is undone. The answer names the same operation.
+    Cancel {
+        /// App.
+        app: AppId,
+        /// Operation.
+        op: OpId,
+    },
 }
 
 impl Command {
@@ -55,7 +79,11 @@ impl Command {
             | Self::StartAnyway { app }
             | Self::Stop { app }
             | Self::Restart { app }
-            | Self::Uninstall { app, .. } => app,
+            | Self::Uninstall { app, .. }
+            | Self::Update { app }
+            | Self::Backup { app }
+            | Self::Restore { app, .. }
+            | Self::Cancel { app, .. } => app,
         }
     }
 }

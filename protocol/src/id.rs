@@ -95,3 +95,48 @@ impl fmt::Display for OpId {
         f.write_str(&self.0)
     }
 }
+
+/// Id of a snapshot in the node's repository: hexadecimal digits, as `restic snapshots` shows them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema), ts(type = "string"))]
+pub struct SnapshotId(Arc<str>);
+
+impl SnapshotId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SnapshotId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if (8..=64).contains(&text.len()) && text.bytes().all(hex) {
+            Ok(Self(text.into()))
+        } else {
+            let text = text.chars().take(80).collect();
+            Err(IdError { what: "snapshot", text, rule: "use 8 to 64 of 0-9 and a-f" })
+        }
+    }
+}
+
+impl TryFrom<String> for SnapshotId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<SnapshotId> for String {
+    fn from(id: SnapshotId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

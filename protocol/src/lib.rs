@@ -9,6 +9,7 @@
 //! This crate must never contain behaviour of the node; start reading at [`ServerMsg`] and [`ClientMsg`].
 
 mod account;
+mod backup;
 #[cfg(feature = "client")]
 pub mod client;
 mod command;
@@ -25,6 +26,7 @@ pub use account::{
     AuthView, LoginRequest, PasswordRequest, Scope, SessionView, SetupRequest, TokenCreated, TokenRequest,
     TokenView, TotpCode, TotpSecret,
 };
+pub use backup::BackupView;
 pub use command::{Command, CommandAccepted, Confirm, Plan};
 pub use error::{ApiError, ErrorCode, Problem};
 pub use event::{Entry, Event, EventActor, EventPage, LogEntry, Severity};
@@ -33,7 +35,7 @@ pub use frame::{
     close_code, feature,
 };
 pub use gate::{GateState, GateView};
-pub use id::{AppId, IdError, OpId, ServiceName};
+pub use id::{AppId, IdError, OpId, ServiceName, SnapshotId};
 pub use metrics::{ContainerMetrics, MetricsView};
 pub use stream::{Row, StreamId, StreamName};
 pub use view::{

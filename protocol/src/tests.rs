@@ -53,6 +53,7 @@ macro_rules! for_all_types {
             Entry,
             EventPage,
             CatalogEntry,
+            BackupView,
             StreamId,
             Row,
             SnapshotReason,

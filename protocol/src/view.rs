@@ -2,7 +2,7 @@
 //!
 //! Times are milliseconds since the Unix epoch on the node's clock.
 
-use crate::{AppId, GateState, OpId, ServiceName};
+use crate::{AppId, BackupView, GateState, OpId, ServiceName};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -251,6 +251,12 @@ pub struct AppView {
     /// When the supervisor tries again, where it is `crash_looping`.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub next_retry: Option<u64>,
+    /// The catalog's version, where it is another one than the installed.
+    #[serde(default)]
+    pub update: Option<String>,
+    /// Its last backup.
+    #[serde(default)]
+    pub backup: Option<BackupView>,
 }
 
 /// What an operation does.
@@ -268,6 +274,12 @@ pub enum OpKind {
     Restart,
     /// Take it off the node.
     Uninstall,
+    /// Bring it to the catalog's version.
+    Update,
+    /// Take a snapshot of its data.
+    Backup,
+    /// Put the data of a snapshot in place of those that are there.
+    Restore,
 }
 
 /// How far an operation is. Terminal states never change again.
@@ -374,6 +386,12 @@ pub struct OpView {
     /// What it could not take with it and left on the machine, in words.
     #[serde(default)]
     pub residue: Vec<String>,
+    /// Whether it can be cancelled now.
+    #[serde(default)]
+    pub cancellable: bool,
+    /// Whether the running stage takes longer than its deadline.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// Supervisor or worker.

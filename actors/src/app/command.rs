@@ -59,7 +59,11 @@ impl AppState {
             Command::Install { .. }
             | Command::Stop { .. }
             | Command::Restart { .. }
-            | Command::Uninstall { .. } => false,
+            | Command::Uninstall { .. }
+            | Command::Update { .. }
+            | Command::Backup { .. }
+            | Command::Restore { .. }
+            | Command::Cancel { .. } => false,
         };
         if let Some(running) = &self.op {
             if operation::does(running, &command) {
@@ -89,6 +93,8 @@ impl AppState {
             OpKind::Install | OpKind::Start | OpKind::Restart => Desired::Running,
             OpKind::Stop => Desired::Stopped,
             OpKind::Uninstall => Desired::Absent,
+            // What the user wants of it stays as it is.
+            OpKind::Update | OpKind::Backup | OpKind::Restore => self.desired,
         };
         self.ctx.store.accept(&view, &command, key, desired, anyway).await?;
         self.desired = desired;

@@ -45,6 +45,9 @@ pub(crate) fn phase(facts: &Facts<'_>) -> (Phase, Option<String>) {
     match facts.op {
         Some(OpKind::Install) => return (Phase::Installing, None),
         Some(OpKind::Uninstall) => return (Phase::Uninstalling, None),
+        Some(OpKind::Update) => return (Phase::Updating, None),
+        Some(OpKind::Backup) => return (Phase::BackingUp, None),
+        Some(OpKind::Restore) => return (Phase::Restoring, None),
         Some(OpKind::Restart) => return (Phase::Restarting, Some("restart was asked for".into())),
         Some(OpKind::Start | OpKind::Stop) | None => {}
     }

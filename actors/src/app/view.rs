@@ -53,6 +53,8 @@ impl AppState {
             containers,
             launch: self.launch(),
             next_retry: self.parked.values().filter_map(|at| *at).min(),
+            update: None,
+            backup: None,
         }
     }
 

@@ -107,6 +107,8 @@ mod tests {
             ended_at: None,
             error: None,
             residue: vec![],
+            cancellable: false,
+            late: false,
         }
     }
 

@@ -39,6 +39,12 @@ pub(super) fn stages(command: &Command) -> &'static [&'static str] {
         Command::Restart { .. } => &["stop", "files", "start", "ready"],
         Command::Uninstall { purge: false, .. } => &["stop", "remove", "forget"],
         Command::Uninstall { purge: true, .. } => &["stop", "remove", "purge", "forget"],
+        Command::Update { .. } => {
+            &["check", "images", "backup", "stop", "replace", "files", "start", "ready"]
+        }
+        Command::Backup { .. } => &["prepare", "stop", "backup", "verify", "start", "ready"],
+        Command::Restore { .. } => &["check", "stop", "restore", "verify", "replace", "start", "ready"],
+        Command::Cancel { .. } => &[],
     }
 }
 
@@ -68,6 +74,15 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
             start_anew(p).await
         }
         Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
+        Command::Update { .. }
+        | Command::Backup { .. }
+        | Command::Restore { .. }
+        | Command::Cancel { .. } => Err(OpError {
+            code: "unsupported".into(),
+            message: "this node cannot do that yet".into(),
+            hint: None,
+            retryable: false,
+        }),
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) fn app(phase: Phase, containers: &[(&str, ContainerPhase)]) -> AppVie
         containers: containers.iter().map(container).collect(),
         launch: Vec::new(),
         next_retry: None,
+        update: None,
+        backup: None,
     }
 }
 
@@ -161,6 +163,8 @@ fn an_operation_is_told_by_stage_and_state() {
         ended_at: None,
         error: None,
         residue: vec![],
+        cancellable: false,
+        late: false,
     };
     let mut seen = Seen::default();
     let first = seen.take(put(Row::Op(Box::new(op.clone()))), 0);

@@ -52,6 +52,8 @@ fn op() -> OpView {
             retryable: true,
         }),
         residue: vec!["network demo_default, which a container of another owner uses".into()],
+        cancellable: false,
+        late: false,
     }
 }
 
@@ -100,6 +102,15 @@ fn app() -> AppView {
         }],
         launch: vec![LaunchUrl { name: "main".into(), scheme: "http".into(), port: 8_090, path: "/".into() }],
         next_retry: None,
+        update: Some("2".into()),
+        backup: Some(BackupView {
+            id: "4f1c2d3e".parse().unwrap(),
+            app: id("demo"),
+            version: "1".into(),
+            at: 1_795_215_000_000,
+            files: 12,
+            bytes: 4_096,
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ import { flatten, move } from './tree'
 const app = (over: Partial<AppView> = {}): AppView => ({
   id: 'demo', name: 'Demo', tagline: '', version: '1', installed: true, phase: 'running', reason: null, since: 0,
   observed_at: 0, confidence: 'live', desired: 'running', op: null, last_op: null, wait: [], restarts: 0, containers: [],
-  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, ...over,
+  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, update: null, backup: null, ...over,
 })
 const stage = (key: string, state: Stage['state'], progress: number | null = null): Stage =>
   ({ key, state, progress, detail: null, started_at: null, ended_at: null })

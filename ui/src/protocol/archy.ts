@@ -208,9 +208,17 @@ launch: Array<LaunchUrl>,
 /**
  * When the supervisor tries again, where it is `crash_looping`.
  */
-next_retry: number | null, };
+next_retry: number | null, 
+/**
+ * The catalog's version, where it is another one than the installed.
+ */
+update: string | null, 
+/**
+ * Its last backup.
+ */
+backup: BackupView | null, };
 
-export type OpKind = "install" | "start" | "stop" | "restart" | "uninstall";
+export type OpKind = "install" | "start" | "stop" | "restart" | "uninstall" | "update" | "backup" | "restore";
 
 export type OpState = "queued" | "running" | "cancelling" | "succeeded" | "failed" | "cancelled" | "interrupted";
 
@@ -296,7 +304,15 @@ error: OpError | null,
 /**
  * What it could not take with it and left on the machine, in words.
  */
-residue: Array<string>, };
+residue: Array<string>, 
+/**
+ * Whether it can be cancelled now.
+ */
+cancellable: boolean, 
+/**
+ * Whether the running stage takes longer than its deadline.
+ */
+late: boolean, };
 
 export type TreeKind = "supervisor" | "worker";
 
@@ -610,6 +626,32 @@ tagline: string,
  */
 version: string, };
 
+export type BackupView = { 
+/**
+ * Id.
+ */
+id: SnapshotId, 
+/**
+ * App.
+ */
+app: AppId, 
+/**
+ * The app's version when it was taken.
+ */
+version: string, 
+/**
+ * When it was taken.
+ */
+at: number, 
+/**
+ * Files in it.
+ */
+files: number, 
+/**
+ * Their size in bytes.
+ */
+bytes: number, };
+
 export type StreamId = "apps" | "ops" | "tree" | "gates" | "node" | "metrics";
 
 export type Row = AppView | OpView | TreeView | GateView | NodeView | MetricsView;
@@ -851,7 +893,31 @@ app: AppId,
 /**
  * Whether its volumes, data and secrets go, too; that has to be confirmed. Otherwise they are kept.
  */
-purge: boolean, };
+purge: boolean, } | { "command": "update", 
+/**
+ * App.
+ */
+app: AppId, } | { "command": "backup", 
+/**
+ * App.
+ */
+app: AppId, } | { "command": "restore", 
+/**
+ * App.
+ */
+app: AppId, 
+/**
+ * Snapshot.
+ */
+snapshot: SnapshotId, } | { "command": "cancel", 
+/**
+ * App.
+ */
+app: AppId, 
+/**
+ * Operation.
+ */
+op: OpId, };
 
 export type CommandAccepted = { 
 /**

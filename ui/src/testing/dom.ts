@@ -37,7 +37,7 @@ const T = 1_795_215_600_000
 export const appRow = (over: Partial<AppView> = {}): AppView => ({
   id: 'demo', name: 'Demo', tagline: '', version: '1', installed: true, phase: 'running', reason: null, since: T, observed_at: T, confidence: 'live',
   desired: 'running', op: null, last_op: null, wait: [], restarts: 0, containers: [], launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }],
-  next_retry: null, ...over,
+  next_retry: null, update: null, backup: null, ...over,
 })
 export const opRow = (over: Partial<OpView> = {}): OpView => ({
   id: '01', kind: 'install', app: 'demo', state: 'running', started_at: T, ended_at: null, error: null, residue: [],
