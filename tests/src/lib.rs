@@ -198,6 +198,7 @@ async fn start_node(dir: &Path, sim: &Sim) -> NodeHandle {
         catalog_dir: dir.join("catalog"),
         engine: Arc::new(sim.clone()),
         service: None,
+        faults: None,
     };
     NodeHandle::start(config).await.unwrap()
 }
