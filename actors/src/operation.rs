@@ -104,8 +104,8 @@ pub(crate) enum Update {
     Done(&'static str, RpcReplyPort<()>),
     /// Call: it has failed, and what it made is being undone.
     Undoing(RpcReplyPort<()>),
-    /// Cast: this stage is not needed; why.
-    Skip(&'static str, &'static str),
+    /// Call: this stage is not needed; why.
+    Skip(&'static str, &'static str, RpcReplyPort<()>),
     /// Cast: the last thing that happened in the running stage, and its progress where the total is known.
     Detail(String, Option<f32>),
     /// Cast: the containers are asked for something else.
@@ -258,7 +258,10 @@ impl OpActorState {
                 self.undoing = true;
                 written = Some(reply);
             }
-            Update::Skip(key, why) => view::skip(&mut self.view, key, why),
+            Update::Skip(key, why, reply) => {
+                view::skip(&mut self.view, key, why);
+                written = Some(reply);
+            }
             Update::Detail(text, progress) => {
                 view::detail(&mut self.view, text.clone(), progress);
                 self.heard(text);

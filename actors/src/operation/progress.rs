@@ -205,8 +205,8 @@ impl Progress {
     }
 
     /// A stage is not needed.
-    pub(super) fn skip(&self, key: &'static str, why: &'static str) {
-        self.tell(Update::Skip(key, why));
+    pub(super) async fn skip(&self, key: &'static str, why: &'static str) -> Result<(), OpError> {
+        self.ask(|reply| Update::Skip(key, why, reply)).await
     }
 
     /// The last thing that happened.

@@ -28,7 +28,7 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
     }
     let error = match p.course().await?.failed {
         // All of it was done when the node ended.
-        None if p.was_all_done() => return Ok(()),
+        None if p.was_all_done() => return finish(p).await,
         None => match go(p).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
@@ -47,6 +47,11 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
             ..error
         }),
     }
+}
+
+/// What is left to do when every stage is done.
+async fn finish(p: &Progress) -> Result<(), OpError> {
+    if matches!(*p.command, Command::Update { .. }) { update::settle(p).await } else { Ok(()) }
 }
 
 async fn go(p: &Progress) -> Result<(), OpError> {

@@ -38,22 +38,18 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
     let wanted = row(p).await?.desired == Desired::Running;
     p.step("files", async {
         steps::provide(p).await?;
-        steps::connect(p).await?;
-        if wanted { Ok(()) } else { settled(p).await }
+        steps::connect(p).await
     })
     .await?;
-    if !wanted {
-        p.skip("start", "the app is stopped");
-        p.skip("ready", "the app is stopped: whether the new version works is seen at its start");
-        return Ok(());
+    if wanted {
+        p.hold(Hold::None);
+        p.step("start", steps::started(p)).await?;
+        p.step("ready", steps::ready(p)).await?;
+    } else {
+        p.skip("start", "the app is stopped").await?;
+        p.skip("ready", "the app is stopped: whether the new version works is seen at its start").await?;
     }
-    p.hold(Hold::None);
-    p.step("start", steps::started(p)).await?;
-    p.step("ready", async {
-        steps::ready(p).await?;
-        settled(p).await
-    })
-    .await
+    settle(p).await
 }
 
 /// Goes back to the old version.
@@ -279,8 +275,8 @@ async fn clear(p: &Progress) -> Result<(), OpError> {
     p.note(|course| course.cleared = true).await
 }
 
-/// It works: the old version is let go of.
-async fn settled(p: &Progress) -> Result<(), OpError> {
+/// Every stage is done: the old version is let go of.
+pub(super) async fn settle(p: &Progress) -> Result<(), OpError> {
     let row = row(p).await?;
     if let Some(manifest) = row.previous.clone() {
         let was = plan_of(p, AppRow { manifest, ..row });
