@@ -20,7 +20,7 @@ pub(super) async fn ensure(p: &Progress, plan: &Plan) -> Result<(), OpError> {
     let services = &plan.rendered.services;
     for (done, service) in services.iter().enumerate() {
         let part = Part { p, service, done, of: services.len() };
-        part.share(format!("image {} of {}: {}", done + 1, services.len(), service.spec.image), 0.0);
+        part.begin();
         match &service.image {
             ImageSource::Pull => pull(&part).await?,
             ImageSource::Build { context, dockerfile } => build(&part, context, dockerfile).await?,
@@ -38,11 +38,12 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The last thing that happened, and how much of this image is there, between 0 and 1.
-    fn share(&self, text: String, share: f32) {
+    /// Of how many images how many are there is known; of how many bytes is not before the last one.
+    fn begin(&self) {
+        let words = format!("image {} of {}: {}", self.done + 1, self.of, self.service.spec.image);
         #[expect(clippy::cast_precision_loss, reason = "a share for people; totals are small")]
-        let whole = (self.done as f32 + share) / self.of.max(1) as f32;
-        self.p.share(text, whole);
+        let share = self.done as f32 / self.of.max(1) as f32;
+        self.p.share(words, share);
     }
 
     fn lines(&self) -> ProgressSink {
