@@ -35,7 +35,7 @@ use needs::{Needs, Own};
 use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName, StreamId};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
-use supervisor::SupervisorRef;
+use supervisor::{ExitReason, SupervisorRef};
 use ulid::Ulid;
 
 /// Why a command is refused.
@@ -81,6 +81,8 @@ pub(crate) enum AppMsg {
     Engine(bool, u64),
     /// Cast: publish your row.
     Publish,
+    /// Cast: the catalog has another version of the app.
+    Offered,
     /// Cast: tell this one about you.
     Introduce(Asker),
     /// Cast: another app is like this now.
@@ -92,9 +94,13 @@ pub(crate) enum AppMsg {
     /// Cast: an operation's row and what it asks of the containers.
     Op(Box<OpView>, Hold),
     /// Cast: an operation's actor ended; the reason.
-    OpGone(OpId, String),
+    OpGone(OpId, ExitReason),
     /// Cast, own: an accepted operation that has no actor begins or goes on.
     Resume(Box<OpView>, Command),
+    /// Call: end this operation.
+    Cancel(OpId, RpcReplyPort<Result<OpId, Refusal>>),
+    /// Call, from control: your stack ends and another one comes.
+    Leave(RpcReplyPort<()>),
     /// Call: do this.
     Submit(Command, Option<String>, RpcReplyPort<Result<OpId, Refusal>>),
     /// Call, from an operation: the user's intent is now this.
@@ -135,6 +141,8 @@ pub(crate) struct AppState {
     /// Containers that are given up, with the time of the next attempt.
     parked: BTreeMap<ServiceName, Option<u64>>,
     op: Option<OpView>,
+    /// What the operation was asked to do.
+    command: Option<Command>,
     last_op: Option<OpId>,
     hold: Hold,
     needs: Needs,
@@ -144,6 +152,8 @@ pub(crate) struct AppState {
     observed_at: u64,
     shown: Option<AppView>,
     forgotten: bool,
+    /// Its stack is being ended on purpose, and its operation with it.
+    leaving: bool,
 }
 
 /// The actor.
@@ -184,6 +194,7 @@ impl Actor for App {
             backoff: BTreeMap::new(),
             parked: BTreeMap::new(),
             op: None,
+            command: None,
             last_op: None,
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
@@ -193,6 +204,7 @@ impl Actor for App {
             observed_at: seen_at.or(reached_at).unwrap_or_else(now_ms),
             shown: None,
             forgotten: false,
+            leaving: false,
             ctx,
             plan,
             stack,
@@ -233,6 +245,7 @@ impl Actor for App {
                 state.shown = None;
                 state.ask_operations();
             }
+            AppMsg::Offered => {}
             AppMsg::Introduce(asker) => {
                 state.answer(&asker);
                 return Ok(());
@@ -249,8 +262,17 @@ impl Actor for App {
             }
             AppMsg::Departed(other) => state.needs.departed(&other),
             AppMsg::Op(view, hold) => state.op(*view, hold),
-            AppMsg::OpGone(id, reason) => state.op_gone(&id, &reason).await?,
+            AppMsg::OpGone(id, reason) => state.op_gone(&myself, &id, &reason).await?,
             AppMsg::Resume(view, command) => state.resume(&myself, *view, command).await,
+            AppMsg::Cancel(op, reply) => {
+                state.cancel(&op, reply);
+                return Ok(());
+            }
+            AppMsg::Leave(reply) => {
+                state.leaving = true;
+                let _ = reply.send(());
+                return Ok(());
+            }
             AppMsg::Submit(command, key, reply) => {
                 let answer = state.submit(&myself, command, key).await;
                 // The caller may have given up; the operation's row tells the rest.

@@ -3,7 +3,7 @@
 //! Parent: node, permanent. Children: none.
 //! It publishes the rows of apps that are not on the node.
 
-use crate::{clock::now_ms, ctx::Ctx, names::name};
+use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name};
 use apps::{CatalogApp, Manifest, load_catalog};
 use protocol::{AppId, AppView, Confidence, Desired, Phase, Row};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -60,6 +60,13 @@ pub(crate) fn not_installed(manifest: &Manifest) -> AppView {
     }
 }
 
+/// Tells an app that is on the node which version the catalog has of it.
+fn offer(ctx: &Ctx, manifest: &Manifest) {
+    if ctx.offers.set(&manifest.id, Some(&manifest.version)) {
+        ctx.names.cast(&name::app(&manifest.id), AppMsg::Offered);
+    }
+}
+
 /// State of the catalog.
 pub(crate) struct CatalogState {
     ctx: Ctx,
@@ -83,6 +90,9 @@ impl Actor for Catalog {
         let (apps, errors) = tokio::task::spawn_blocking(move || load_catalog(&dir)).await??;
         for error in errors {
             tracing::warn!(%error, "app of the catalog left out");
+        }
+        for app in apps.values() {
+            offer(&ctx, &app.manifest);
         }
         ctx.names.register(name::CATALOG, myself.get_cell());
         Ok(CatalogState { ctx, apps })
@@ -114,6 +124,7 @@ impl Actor for Catalog {
                 let answer = match found {
                     Ok(app) => {
                         state.apps.insert(id, app.clone());
+                        offer(&state.ctx, &app.manifest);
                         Ok(app)
                     }
                     Err(_) if !exists => Err(FindError::Unknown(id)),

@@ -51,6 +51,18 @@ pub(crate) enum SubmitError {
     /// Others cannot run without it. Remedy: uninstall them first.
     #[error("{0} is needed by {who}", who = .1.iter().map(AppId::as_str).collect::<Vec<_>>().join(", "))]
     Needed(AppId, Vec<AppId>),
+    /// The catalog has nothing else.
+    #[error("{0} is at the catalog's version {1} already")]
+    UpToDate(AppId, String),
+    /// There is no such operation.
+    #[error("there is no operation {0}")]
+    NoOperation(OpId),
+    /// The operation is another app's.
+    #[error("operation {0} is of {1}")]
+    NotOf(OpId, AppId),
+    /// The operation has ended.
+    #[error("operation {0} has ended: it {1}")]
+    Ended(OpId, &'static str),
     /// The key was used for another command.
     #[error("the idempotency key was used for another command")]
     KeyReused,
@@ -85,6 +97,8 @@ pub(crate) enum ControlMsg {
     Forget(AppId, RpcReplyPort<Result<(), StoreError>>),
     /// Cast: an operation of this app has ended.
     Retire(AppId),
+    /// Cast, from an operation: the app has another manifest in the store; its stack has to follow.
+    Exchange(AppId),
 }
 
 /// The actor.
@@ -122,6 +136,7 @@ impl Actor for Control {
             ControlMsg::Forget(app, reply) => {
                 let _ = reply.send(forget(ctx, &app).await);
             }
+            ControlMsg::Exchange(app) => exchange(ctx, &app).await?,
             ControlMsg::Retire(app) => {
                 if ctx.store.app(&app).await?.is_none() {
                     end_stack(ctx, &app).await;
@@ -196,12 +211,33 @@ async fn publish(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Gives an app a new stack, from the manifest that the store has of it. What runs is not touched.
+async fn exchange(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
+    let Some(row) = ctx.store.app(app).await? else { return Ok(()) };
+    // Else it would take the end of its operation for a failure.
+    if call(ctx, &name::app(app), AppMsg::Leave).await.is_err() {
+        tracing::warn!(%app, "the app was not told that its stack ends");
+    }
+    end_stack(ctx, app).await;
+    if let Err(error) = start_stack(ctx, &row).await {
+        tracing::error!(%app, %error, "stack could not be started");
+        ctx.publish(Row::App(Box::new(unusable(&row, &error))));
+    }
+    Ok(())
+}
+
 /// Ends an operation whose app is gone; those of other apps are resumed by their apps.
 async fn close_orphan(ctx: &Ctx, mut view: OpView) -> Result<(), StoreError> {
     if ctx.store.app(&view.app).await?.is_none() {
-        // An uninstall whose app is gone did what it was to do.
-        let end = if view.kind == OpKind::Uninstall { OpState::Succeeded } else { OpState::Interrupted };
-        operation::end(&mut view, end, None);
+        let failed = ctx.store.course(&view.id).await?.failed;
+        let end = match (view.kind, view.state, &failed) {
+            // An uninstall whose app is gone did what it was to do.
+            (OpKind::Uninstall, ..) => OpState::Succeeded,
+            (_, OpState::Cancelling, _) => OpState::Cancelled,
+            (_, _, Some(_)) => OpState::Failed,
+            (_, _, None) => OpState::Interrupted,
+        };
+        operation::end(&mut view, end, failed);
         ctx.store.update_op(&view).await?;
         crate::journal::rows::record_late_end(ctx, &view);
         ctx.publish(Row::Op(Box::new(view)));
@@ -210,6 +246,9 @@ async fn close_orphan(ctx: &Ctx, mut view: OpView) -> Result<(), StoreError> {
 }
 
 async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId, SubmitError> {
+    if let Command::Cancel { app, op } = &command {
+        return cancel(ctx, app, op).await;
+    }
     if let Some(key) = &key {
         match ctx.store.op_by_key(key.clone()).await? {
             Some((op, earlier)) if earlier == command => return Ok(op),
@@ -228,6 +267,9 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
     {
         fit::fits(ctx, manifest).await?;
     }
+    if let (Command::Update { .. }, Some(row)) = (&command, known.as_ref().filter(|row| row.installed)) {
+        differs(ctx, row).await?;
+    }
     if is_new {
         // What an earlier uninstall has kept can still be deleted.
         if !matches!(command, Command::Install { .. } | Command::Uninstall { purge: true, .. }) {
@@ -244,6 +286,7 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
             desired: Desired::Running,
             installed: false,
             anyway: false,
+            previous: None,
         };
         ctx.store.put_app(row.clone()).await?;
         if let Err(error) = start_stack(ctx, &row).await {
@@ -263,6 +306,40 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
         end_stack(ctx, &app).await;
     }
     Ok(answer?)
+}
+
+/// Ends an operation that runs.
+async fn cancel(ctx: &Ctx, app: &AppId, op: &OpId) -> Result<OpId, SubmitError> {
+    let found = ctx.store.op(op).await?.ok_or_else(|| SubmitError::NoOperation(op.clone()))?;
+    if found.app != *app {
+        return Err(SubmitError::NotOf(op.clone(), found.app));
+    }
+    let ended = match found.state {
+        OpState::Queued | OpState::Running | OpState::Cancelling => None,
+        OpState::Succeeded => Some("succeeded"),
+        OpState::Failed => Some("failed"),
+        OpState::Cancelled => Some("was cancelled"),
+        OpState::Interrupted => Some("was interrupted"),
+    };
+    if let Some(ended) = ended {
+        return Err(SubmitError::Ended(op.clone(), ended));
+    }
+    Ok(call(ctx, &name::app(app), |reply| AppMsg::Cancel(op.clone(), reply)).await??)
+}
+
+/// Refuses an update to what is there, or to what does not fit the other apps.
+async fn differs(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
+    // While one is under way, it is joined or refused by the app.
+    if row.previous.is_some() {
+        return Ok(());
+    }
+    let found = call(ctx, name::CATALOG, |reply| CatalogMsg::Find(row.id.clone(), reply)).await??;
+    if found.text == row.manifest {
+        return Err(SubmitError::UpToDate(row.id.clone(), found.manifest.version));
+    }
+    let new = AppRow { manifest: found.text, manifest_dir: found.dir, ..row.clone() };
+    Plan::of(&new, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
+    fit::fits(ctx, found.manifest).await
 }
 
 async fn forget(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {

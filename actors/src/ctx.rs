@@ -8,6 +8,8 @@ use crate::{
     hub::HubMsg,
     journal::Inbox,
     names::{Names, name},
+    offers::Offers,
+    operation::Faults,
     places::Places,
     reach::Reach,
     store::Store,
@@ -37,6 +39,12 @@ pub(crate) struct Ctx {
     pub(crate) coming: Coming,
     /// What containers the apps have.
     pub(crate) places: Places,
+    /// What the catalog has of each app.
+    pub(crate) offers: Offers,
+    /// Where operations are to be hurt, in tests.
+    pub(crate) faults: Option<Faults>,
+    /// Set when the node is ending: what ends now has not failed.
+    pub(crate) ending: Arc<AtomicBool>,
     /// The supervision tree.
     pub(crate) tree: Tree,
     /// The read model; written by the hub only.
@@ -63,7 +71,7 @@ pub(crate) struct Dirs {
 
 impl Ctx {
     /// The parts of a new node.
-    pub(crate) fn new(engine: Arc<dyn Engine>, dirs: Dirs, epoch: String) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, dirs: Dirs, epoch: String, faults: Option<Faults>) -> Self {
         let names = Names::default();
         Self {
             store: Store::new(names.clone()),
@@ -73,6 +81,9 @@ impl Ctx {
             reach: Reach::default(),
             coming: Coming::default(),
             places: Places::default(),
+            offers: Offers::default(),
+            faults,
+            ending: Arc::default(),
             tree: Tree::default(),
             board: Arc::new(Board::new(epoch)),
             inbox: Inbox::default(),

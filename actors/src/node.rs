@@ -27,7 +27,7 @@ use crate::{
     meter::Meter,
     names::name,
     observer::Observer,
-    operation::purge,
+    operation::{Faults, purge},
     private,
     service::{Service, ServiceConfig},
     stack,
@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub engine: Arc<dyn Engine>,
     /// The engine's service process, where the node runs it.
     pub service: Option<ServiceConfig>,
+    /// Hurts operations at places of a test's choice; `None` for a node that serves people.
+    pub faults: Option<Faults>,
 }
 
 /// Why a node cannot start.
@@ -111,7 +113,7 @@ impl NodeHandle {
         let data = config.data_dir;
         private::folder(&data).map_err(|source| NodeError::DataDir { path: data.clone(), source })?;
         let dirs = Dirs { data: data.clone(), catalog: config.catalog_dir };
-        let ctx = Ctx::new(config.engine, dirs, ulid::Ulid::new().to_string());
+        let ctx = Ctx::new(config.engine, dirs, ulid::Ulid::new().to_string(), config.faults);
         let worker = |id: &'static str| {
             let ctx = ctx.clone();
             (id, ctx)
@@ -185,6 +187,7 @@ impl NodeHandle {
 
     /// Ends the node in order. Containers go on running.
     pub async fn stop(self) {
+        self.ctx.ending.store(true, Ordering::Release);
         self.root.stop(ExitReason::Shutdown(None)).await;
         self.root.wait().await;
     }
@@ -365,13 +368,22 @@ fn submit_error(error: SubmitError) -> ApiError {
             ApiError { problems, ..error }
         }
         SubmitError::Needed(..) => api_error(ErrorCode::Conflict, message, "uninstall those first"),
+        SubmitError::NoOperation(_) => {
+            api_error(ErrorCode::NotFound, message, "`archy watch --stream ops` shows what there is")
+        }
+        SubmitError::NotOf(..) | SubmitError::Ended(..) => {
+            api_error(ErrorCode::Conflict, message, "see the operation on the page or with `archy apps`")
+        }
+        SubmitError::UpToDate(..) => {
+            api_error(ErrorCode::Conflict, message, "`archy update` lists what can be updated")
+        }
         SubmitError::KeyReused => api_error(ErrorCode::Conflict, message, "use a new key for a new command"),
         SubmitError::Refused(Refusal::OpInProgress(op)) => ApiError {
             op_id: Some(op),
             ..api_error(
                 ErrorCode::OpInProgress,
                 message,
-                "wait until it has ended, or stop the app to cancel a start",
+                "wait until it has ended, or cancel it with `archy cancel`",
             )
         },
         SubmitError::Refused(Refusal::Conflict(_)) => {

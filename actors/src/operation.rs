@@ -1,25 +1,55 @@
-//! One operation on an app: install, start, stop, restart, uninstall.
+//! One operation on an app: install, start, stop, restart, update, uninstall.
 //!
-//! Parent: the app's stack, temporary. Children: one worker that carries the steps out.
+//! ```text
+//! queued -> running -> succeeded | failed
+//!              |                     ^
+//!              +-> cancelling -> cancelled
+//! ```
+//!
+//! Parent: the app's stack, temporary. Children: one worker that carries the steps out, or undoes them.
 //! Invariants: its row is written before it is shown; it ends exactly once. Every step can be repeated, so that a node
-//! that was killed in the middle runs the whole operation again under its old id.
+//! that was killed in the middle runs the whole operation again under its old id; what has to be remembered is in its
+//! [`Course`].
 
+mod backup;
+mod course;
+mod error;
+mod fault;
 mod images;
+mod install;
 mod progress;
 pub(crate) mod purge;
+mod stage;
 mod steps;
+mod update;
+mod view;
 
-use crate::{app::AppMsg, clock::now_ms, control::ControlMsg, ctx::Ctx, names::name, stack::Plan, worker};
-use engine::{EngineError, ErrorClass};
+pub(crate) use course::Course;
+pub(crate) use error::{engine_error, error_code, internal};
+pub use fault::{CrashPoint, Fault, Faults, Position, crash_points};
+pub(crate) use stage::are_done;
+pub(crate) use view::{does, end, kind, new_view};
+
+use crate::{
+    app::{AppMsg, Refusal},
+    control::ControlMsg,
+    ctx::Ctx,
+    names::name,
+    stack::Plan,
+    worker,
+};
 use progress::Progress;
-use protocol::{Command, OpError, OpId, OpKind, OpState, OpView, Row, Stage, StageState};
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::sync::Arc;
+use protocol::{Command, OpError, OpId, OpKind, OpState, OpView, Row, ServiceName, StageState};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use supervisor::{ChildSpec, Restart, Shutdown};
-use ulid::Ulid;
+use tokio::time::Instant;
+
+/// Nothing is shown of an operation for no longer than twice this.
+const TICK: Duration = Duration::from_secs(5);
 
 /// What an operation asks of the app's containers, beyond what the user wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hold {
     /// Nothing: what the user wants holds.
     None,
@@ -27,86 +57,21 @@ pub(crate) enum Hold {
     Nothing,
     /// Stop them, although they should run in the end.
     Stop,
-}
-
-/// What an operation does.
-pub(crate) fn kind(command: &Command) -> OpKind {
-    match command {
-        Command::Install { .. } => OpKind::Install,
-        Command::Start { .. } | Command::StartAnyway { .. } => OpKind::Start,
-        Command::Stop { .. } => OpKind::Stop,
-        Command::Restart { .. } => OpKind::Restart,
-        Command::Uninstall { .. } => OpKind::Uninstall,
-        Command::Update { .. } => OpKind::Update,
-        Command::Backup { .. } => OpKind::Backup,
-        Command::Restore { .. } => OpKind::Restore,
-        // It has no operation of its own.
-        Command::Cancel { .. } => OpKind::Stop,
-    }
-}
-
-/// Whether a running operation does what a command asks for.
-pub(crate) fn does(running: &OpView, command: &Command) -> bool {
-    running.kind == kind(command)
-        && running.stages.iter().map(|stage| stage.key.as_str()).eq(steps::stages(command).iter().copied())
+    /// Stop those of these services; of the others, what the user wants holds.
+    StopThese(Arc<BTreeSet<ServiceName>>),
 }
 
 /// What holds until the operation says otherwise.
-pub(crate) fn first_hold(kind: OpKind) -> Hold {
-    match kind {
+pub(crate) fn first_hold(view: &OpView) -> Hold {
+    let is = |key: &str, state: StageState| view.stages.iter().any(|it| it.key == key && it.state == state);
+    match view.kind {
         OpKind::Install | OpKind::Start => Hold::Nothing,
+        OpKind::Restart if is("stop", StageState::Done) => Hold::Nothing,
         OpKind::Restart => Hold::Stop,
+        // Half of the app may be the old version and half of it the new one.
+        OpKind::Update if !is("backup", StageState::Waiting) => Hold::Nothing,
         OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup | OpKind::Restore => Hold::None,
     }
-}
-
-/// The row of an operation that was just accepted.
-pub(crate) fn new_view(plan: &Plan, command: &Command) -> OpView {
-    let stage = |key: &str| Stage {
-        key: key.into(),
-        state: StageState::Waiting,
-        progress: None,
-        detail: None,
-        started_at: None,
-        ended_at: None,
-    };
-    OpView {
-        id: OpId(Ulid::new().to_string().into()),
-        kind: kind(command),
-        app: plan.id.clone(),
-        state: OpState::Queued,
-        stages: steps::stages(command).iter().map(|key| stage(key)).collect(),
-        started_at: now_ms(),
-        ended_at: None,
-        error: None,
-        residue: vec![],
-        cancellable: false,
-        late: false,
-    }
-}
-
-/// Ends an operation's row; one that has ended stays as it is.
-pub(crate) fn end(view: &mut OpView, state: OpState, error: Option<OpError>) {
-    if view.state.is_terminal() {
-        return;
-    }
-    let now = now_ms();
-    for stage in &mut view.stages {
-        let (ended, at) = match (stage.state, state) {
-            (StageState::Running, OpState::Succeeded) => (StageState::Done, Some(now)),
-            (StageState::Running, _) => (StageState::Failed, Some(now)),
-            (StageState::Waiting, _) => (StageState::Skipped, None),
-            (StageState::Done | StageState::Failed | StageState::Skipped, _) => continue,
-        };
-        if ended == StageState::Done {
-            stage.detail = None;
-        }
-        stage.state = ended;
-        stage.ended_at = at;
-    }
-    view.state = state;
-    view.ended_at = Some(now);
-    view.error = error;
 }
 
 /// Id of an operation's actor under its stack.
@@ -119,54 +84,10 @@ pub(crate) fn id_of_child(child: &str) -> Option<OpId> {
     child.strip_prefix("op-").map(|id| OpId(id.into()))
 }
 
-/// The machine-readable code of an engine's error.
-pub(crate) fn error_code(error: &EngineError) -> &'static str {
-    match error {
-        EngineError::NotFound { .. } => "not_found",
-        EngineError::Conflict { .. } => "conflict",
-        EngineError::PortInUse { .. } => "port_in_use",
-        EngineError::ImageMissing { .. } => "image_missing",
-        EngineError::NoSpace { .. } => "no_space",
-        EngineError::RegistryUnreachable { .. } => "registry_unreachable",
-        EngineError::Timeout { .. } => "engine_timeout",
-        EngineError::Unreachable { .. } => "engine_unreachable",
-        EngineError::Refused { .. } => "engine_refused",
-        EngineError::Broken { .. } => "engine_broken",
-        _ => "engine_protocol",
-    }
-}
-
-/// The engine's error as people see it.
-pub(crate) fn engine_error(error: &EngineError) -> OpError {
-    let hint = match error {
-        EngineError::PortInUse { .. } => {
-            "stop what listens on that port, or publish another port in the manifest"
-        }
-        EngineError::ImageMissing { .. } => {
-            "pull or build the image; for a build, see that its base image is there"
-        }
-        EngineError::RegistryUnreachable { .. } => {
-            "check the node's connection to the internet and try again"
-        }
-        EngineError::NoSpace { .. } => "free some space on the disk and try again",
-        EngineError::Timeout { .. } | EngineError::Unreachable { .. } => {
-            "wait until the engine answers and try again"
-        }
-        EngineError::Conflict { .. } => "remove or rename what is in the way",
-        _ => "see the message of the engine",
-    };
-    OpError {
-        code: error_code(error).into(),
-        message: error.to_string(),
-        hint: Some(hint.into()),
-        retryable: error.class() == ErrorClass::Transient,
-    }
-}
-
 /// The operation as a child of its stack.
 pub(crate) fn child_spec(ctx: &Ctx, plan: &Arc<Plan>, view: OpView, command: Command) -> ChildSpec {
     let child = child_id(&view.id);
-    let args = OpArgs { ctx: ctx.clone(), plan: Arc::clone(plan), view, command };
+    let args = OpArgs { ctx: ctx.clone(), plan: Arc::clone(plan), view, command: Arc::new(command) };
     ChildSpec::worker(child, move |start| {
         let args = args.clone();
         async move { start.spawn(Operation, args).await }
@@ -177,24 +98,34 @@ pub(crate) fn child_spec(ctx: &Ctx, plan: &Arc<Plan>, view: OpView, command: Com
 
 /// How far the steps are.
 pub(crate) enum Update {
-    /// This stage begins; the ones before it are done.
-    Begin(&'static str),
-    /// The last thing that happened in the running stage, and its progress where the total is known.
+    /// Call: this stage begins.
+    Begin(&'static str, RpcReplyPort<()>),
+    /// Call: this stage is done.
+    Done(&'static str, RpcReplyPort<()>),
+    /// Call: it has failed, and what it made is being undone.
+    Undoing(RpcReplyPort<()>),
+    /// Call: this stage is not needed; why.
+    Skip(&'static str, &'static str, RpcReplyPort<()>),
+    /// Cast: the last thing that happened in the running stage, and its progress where the total is known.
     Detail(String, Option<f32>),
-    /// The containers are asked for something else.
+    /// Cast: the containers are asked for something else.
     Hold(Hold),
-    /// This stays on the machine.
+    /// Cast: this stays on the machine.
     Residue(Vec<String>),
+    /// Cast: the steps have ended.
+    Ended(Result<(), OpError>),
 }
 
 /// Messages of an operation.
 pub(crate) enum OpMsg {
     /// Cast: tell the app about you, it is new.
     Tell,
-    /// Cast, own: how far the steps are.
-    Update(Update),
-    /// Cast, own: the steps have ended.
-    Ended(Result<(), OpError>),
+    /// Cast, own: look whether it is late, and whether there has been no word of it for a while.
+    Tick,
+    /// From the worker of this number; of an earlier one it is not heard any more.
+    Worker(u32, Update),
+    /// Call: end, and undo what you have made.
+    Cancel(RpcReplyPort<Result<OpId, Refusal>>),
 }
 
 /// Arguments of an operation.
@@ -203,14 +134,23 @@ pub(crate) struct OpArgs {
     ctx: Ctx,
     plan: Arc<Plan>,
     view: OpView,
-    command: Command,
+    command: Arc<Command>,
 }
 
 /// State of an operation.
 pub(crate) struct OpActorState {
-    ctx: Ctx,
+    args: OpArgs,
     view: OpView,
     hold: Hold,
+    worker: Option<ActorCell>,
+    /// Number of the worker.
+    attempt: u32,
+    undoing: bool,
+    /// When the running stage began, in this life of the node.
+    began: Instant,
+    /// What was heard last, and when.
+    said: (String, Instant),
+    told: Instant,
 }
 
 /// The actor.
@@ -226,17 +166,26 @@ impl Actor for Operation {
         myself: ActorRef<OpMsg>,
         args: OpArgs,
     ) -> Result<OpActorState, ActorProcessingErr> {
-        let OpArgs { ctx, plan, mut view, command } = args;
-        ctx.names.register(name::operation(&plan.id, &view.id), myself.get_cell());
-        view.state = OpState::Running;
-        let hold = first_hold(kind(&command));
-        let progress = Progress::new(myself.clone(), ctx.clone(), plan);
-        worker::run(myself.get_cell(), async move {
-            let result = steps::run(&progress, &command).await;
-            progress.ended(result);
-        })
-        .await?;
-        Ok(OpActorState { ctx, view, hold })
+        let mut view = args.view.clone();
+        args.ctx.names.register(name::operation(&args.plan.id, &view.id), myself.get_cell());
+        if view.state == OpState::Queued {
+            view.state = OpState::Running;
+        }
+        let (hold, now) = (first_hold(&view), Instant::now());
+        let mut state = OpActorState {
+            args,
+            view,
+            hold,
+            worker: None,
+            attempt: 0,
+            undoing: false,
+            began: now,
+            said: ("begun".into(), now),
+            told: now,
+        };
+        state.work(&myself).await?;
+        drop(myself.send_after(TICK, || OpMsg::Tick));
+        Ok(state)
     }
 
     async fn handle(
@@ -246,29 +195,21 @@ impl Actor for Operation {
         state: &mut OpActorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            OpMsg::Tell => {}
-            OpMsg::Update(Update::Begin(key)) => {
-                state.begin(key);
-                state.ctx.store.update_op(&state.view).await?;
+            OpMsg::Tell => state.tell(),
+            OpMsg::Tick => {
+                state.tick();
+                drop(myself.send_after(TICK, || OpMsg::Tick));
             }
-            OpMsg::Update(Update::Detail(text, progress)) => state.detail(text, progress),
-            OpMsg::Update(Update::Hold(hold)) => state.hold = hold,
-            OpMsg::Update(Update::Residue(residue)) => state.view.residue = residue,
-            OpMsg::Ended(result) => {
-                let (end_state, error) = match result {
-                    Ok(()) => (OpState::Succeeded, None),
-                    Err(error) => (OpState::Failed, Some(error)),
-                };
-                end(&mut state.view, end_state, error);
-                state.ctx.store.update_op(&state.view).await?;
-                state.tell();
-                // Where the app is off the node now, its stack goes too; control knows.
-                state.ctx.names.cast(name::CONTROL, ControlMsg::Retire(state.view.app.clone()));
-                myself.stop(None);
-                return Ok(());
+            OpMsg::Worker(attempt, update) if attempt == state.attempt => {
+                state.update(&myself, update).await?;
+            }
+            OpMsg::Worker(..) => {}
+            OpMsg::Cancel(reply) => {
+                let answer = state.cancel(&myself).await?;
+                // The caller may have given up; the row tells the rest.
+                let _ = reply.send(answer);
             }
         }
-        state.tell();
         Ok(())
     }
 
@@ -283,38 +224,133 @@ impl Actor for Operation {
 }
 
 impl OpActorState {
-    fn begin(&mut self, key: &str) {
-        let now = now_ms();
-        for stage in &mut self.view.stages {
-            if stage.key == key {
-                stage.state = StageState::Running;
-                stage.started_at = Some(now);
-                break;
+    /// Starts the next worker; the one before is not there any more, or will not be heard.
+    async fn work(&mut self, myself: &ActorRef<OpMsg>) -> Result<(), SpawnErr> {
+        if let Some(worker) = self.worker.take() {
+            worker.kill();
+        }
+        self.attempt += 1;
+        let OpArgs { ctx, plan, command, .. } = self.args.clone();
+        let progress = Progress::new((myself.clone(), self.attempt), ctx, plan, command, &self.view);
+        let work = async move {
+            let result = steps::run(&progress).await;
+            progress.ended(result);
+        };
+        self.worker = Some(worker::run(myself.get_cell(), work).await?);
+        Ok(())
+    }
+
+    async fn update(&mut self, myself: &ActorRef<OpMsg>, update: Update) -> Result<(), ActorProcessingErr> {
+        let mut written = None;
+        match update {
+            Update::Begin(key, reply) => {
+                view::begin(&mut self.view, key);
+                self.heard(format!("{key} has begun"));
+                self.began = Instant::now();
+                written = Some(reply);
             }
-            if stage.state == StageState::Running {
-                stage.state = StageState::Done;
-                stage.detail = None;
-                stage.progress = stage.progress.map(|_| 1.0);
-                stage.ended_at = Some(now);
-            } else if stage.state == StageState::Waiting {
-                stage.state = StageState::Skipped;
+            Update::Done(key, reply) => {
+                view::done(&mut self.view, key);
+                self.heard(format!("{key} is done"));
+                written = Some(reply);
             }
+            Update::Undoing(reply) => {
+                self.undoing = true;
+                written = Some(reply);
+            }
+            Update::Skip(key, why, reply) => {
+                view::skip(&mut self.view, key, why);
+                written = Some(reply);
+            }
+            Update::Detail(text, progress) => {
+                view::detail(&mut self.view, text.clone(), progress);
+                self.heard(text);
+            }
+            Update::Hold(hold) => self.hold = hold,
+            Update::Residue(residue) => self.view.residue = residue,
+            Update::Ended(result) => return self.ended(myself, result).await,
+        }
+        self.view.cancellable = self.view.state == OpState::Running
+            && !self.undoing
+            && stage::is_cancellable(&self.args.command, &self.view.stages, &self.args.plan);
+        if let Some(reply) = written {
+            self.args.ctx.store.update_op(&self.view).await?;
+            // A worker that does not wait any more was stopped.
+            let _ = reply.send(());
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn ended(
+        &mut self,
+        myself: &ActorRef<OpMsg>,
+        result: Result<(), OpError>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (state, error) = match (self.view.state, result) {
+            (OpState::Cancelling, result) => (OpState::Cancelled, result.err()),
+            (_, Ok(())) => (OpState::Succeeded, None),
+            (_, Err(error)) => (OpState::Failed, Some(error)),
+        };
+        end(&mut self.view, state, error);
+        self.args.ctx.store.update_op(&self.view).await?;
+        self.tell();
+        // Where the app is off the node now, its stack goes too; control knows.
+        self.args.ctx.names.cast(name::CONTROL, ControlMsg::Retire(self.view.app.clone()));
+        myself.stop(None);
+        Ok(())
+    }
+
+    /// Stops the worker, whatever it waits for, and has another one undo what it made.
+    async fn cancel(
+        &mut self,
+        myself: &ActorRef<OpMsg>,
+    ) -> Result<Result<OpId, Refusal>, ActorProcessingErr> {
+        let id = self.view.id.clone();
+        if self.view.state == OpState::Cancelling {
+            return Ok(Ok(id));
+        }
+        if self.undoing {
+            return Ok(Err(Refusal::Conflict("it has failed and is being undone already".into())));
+        }
+        if !self.view.cancellable {
+            return Ok(Err(Refusal::Conflict("it cannot be cancelled any more".into())));
+        }
+        let view =
+            OpView { state: OpState::Cancelling, cancellable: false, late: false, ..self.view.clone() };
+        self.args.ctx.store.update_op(&view).await?;
+        self.view = view;
+        self.heard("cancelled, what was made is being undone".into());
+        self.began = Instant::now();
+        self.work(myself).await?;
+        self.tell();
+        Ok(Ok(id))
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let running = self.view.stages.iter().find(|stage| stage.state == StageState::Running);
+        let Some(stage) = running else { return };
+        let usual = stage::patience(&self.args.command, &stage.key, &self.args.plan).0;
+        let late = now.duration_since(self.began) >= usual;
+        if now.duration_since(self.told) >= TICK || late != self.view.late {
+            self.view.late = late;
+            let (said, at) = &self.said;
+            let text = format!("{said}, {} s ago", now.duration_since(*at).as_secs());
+            view::detail(&mut self.view, text, None);
+            self.tell();
         }
     }
 
-    fn detail(&mut self, text: String, progress: Option<f32>) {
-        if let Some(stage) = self.view.stages.iter_mut().find(|stage| stage.state == StageState::Running) {
-            stage.detail = Some(text);
-            // Never back within an attempt.
-            stage.progress =
-                progress.map(|new| stage.progress.map_or(new, |old| old.max(new))).or(stage.progress);
-        }
+    fn heard(&mut self, what: String) {
+        self.said = (what, Instant::now());
     }
 
     /// Shows the row and tells the app.
-    fn tell(&self) {
-        self.ctx.publish(Row::Op(Box::new(self.view.clone())));
-        let message = AppMsg::Op(Box::new(self.view.clone()), self.hold);
-        self.ctx.names.cast(&name::app(&self.view.app), message);
+    fn tell(&mut self) {
+        self.told = Instant::now();
+        self.args.ctx.publish(Row::Op(Box::new(self.view.clone())));
+        let message = AppMsg::Op(Box::new(self.view.clone()), self.hold.clone());
+        self.args.ctx.names.cast(&name::app(&self.view.app), message);
     }
 }

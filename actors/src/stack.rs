@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) id: AppId,
     /// Its manifest.
     pub(crate) manifest: Manifest,
+    /// Its manifest's text.
+    pub(crate) text: String,
     /// The folder that its manifest came from.
     pub(crate) manifest_dir: PathBuf,
     /// What it needs of the engine.
@@ -71,7 +73,8 @@ impl Plan {
         if !missing.is_empty() {
             return Err(missing);
         }
-        Ok(Self { id: row.id.clone(), manifest, manifest_dir: row.manifest_dir.clone(), rendered })
+        let (id, text, manifest_dir) = (row.id.clone(), row.manifest.clone(), row.manifest_dir.clone());
+        Ok(Self { id, manifest, text, manifest_dir, rendered })
     }
 }
 
@@ -181,9 +184,7 @@ fn for_app(report: &Report) -> Option<(AppId, AppMsg)> {
     if supervisor.is_empty() {
         let op = operation::id_of_child(child.id.as_str())?;
         return match &report.event {
-            ReportEvent::ChildTerminated { reason, .. } => {
-                Some((app, AppMsg::OpGone(op, reason.to_string())))
-            }
+            ReportEvent::ChildTerminated { reason, .. } => Some((app, AppMsg::OpGone(op, reason.clone()))),
             _ => None,
         };
     }

@@ -140,6 +140,7 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         catalog_dir: options.catalog,
         engine: Arc::new(Podman::connect(socket)),
         service,
+        faults: None,
     })
     .await?;
     let server = Server::new(&ServerConfig {

@@ -1,7 +1,6 @@
 //! Commands on an app, followed to the end of their operation.
 
 use crate::{
-    cli::On,
     fail::Failure,
     out::{Out, Tone, note, span, word},
 };
@@ -17,12 +16,12 @@ use std::{
 /// `yes` is what the plan of a command that destroys something asks to be typed, where it was given beforehand.
 pub(crate) async fn run(
     client: &Client,
-    on: &On,
+    waits: bool,
     command: &Command,
     yes: Option<&str>,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    if !on.waits() {
+    if !waits {
         let accepted = give(client, command, yes, out).await?;
         if out.json() {
             return out.object(&accepted);
@@ -56,10 +55,18 @@ pub(crate) async fn run(
             if op.id == accepted.op_id {
                 told.tell(&op, out)?;
                 if op.state.is_terminal() {
-                    return if op.state == OpState::Succeeded { Ok(()) } else { Err(Failure::Told) };
+                    return if op.state == wished(command) { Ok(()) } else { Err(Failure::Told) };
                 }
             }
         }
+    }
+}
+
+/// The end that was asked for.
+fn wished(command: &Command) -> OpState {
+    match command {
+        Command::Cancel { .. } => OpState::Cancelled,
+        _ => OpState::Succeeded,
     }
 }
 
@@ -109,6 +116,7 @@ fn ask(question: &str) -> Result<String, Failure> {
 #[derive(Debug, Default)]
 struct Told {
     stages: BTreeMap<String, StageState>,
+    late: bool,
 }
 
 impl Told {
@@ -127,6 +135,13 @@ impl Told {
             }
         }
         let title = format!("{} {}", word(&op.kind), op.app);
+        if op.late && !self.late {
+            let cancel = format!("wait, or end it with `archy cancel {}`", op.app);
+            let way_out = if op.cancellable { cancel.as_str() } else { "wait" };
+            let text = out.paint(Tone::Busy, "takes longer than usual");
+            out.line(&format!("  {text}: {way_out}"))?;
+        }
+        self.late = op.late;
         if !op.state.is_terminal() {
             return match op.stages.iter().find(|stage| stage.state == StageState::Running) {
                 Some(stage) => out.live(&format!("{title}: {}", progress(stage))),
@@ -246,6 +261,20 @@ mod tests {
         let rest = shared.text().replace("install demo: images 42 %", "");
         assert!(rest.starts_with("\r\x1b[2K  images: \x1b[32mdone\x1b[0m in 1.5 s\n"), "{rest:?}");
         assert!(rest.ends_with("install demo: \x1b[32msucceeded\x1b[0m in 12 s\n"), "{rest:?}");
+    }
+
+    #[test]
+    fn an_operation_that_is_late_is_told_once_with_the_way_out() {
+        let shared = Shared::default();
+        let mut out = shared.out(false, false);
+        let mut told = Told::default();
+        let running = op(OpState::Running, vec![stage("images", StageState::Running)]);
+        let late = OpView { late: true, cancellable: true, ..running };
+        told.tell(&late, &mut out).unwrap();
+        told.tell(&late, &mut out).unwrap();
+        let expected =
+            ["  images: running", "  takes longer than usual: wait, or end it with `archy cancel demo`"];
+        assert_eq!(shared.text().lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

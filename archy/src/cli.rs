@@ -13,9 +13,10 @@ use std::path::PathBuf;
     after_help = "Times are UTC, by the node's clock. The environment may give ARCHY_URL and ARCHY_TOKEN.\n\n\
         Exit codes:\n  \
         0  done\n  \
-        1  the operation failed, the node refused, or the manifest is invalid\n  \
+        1  the operation failed or was cancelled, the node refused, or the manifest is invalid\n  \
         2  wrong usage, or a file cannot be read\n  \
         3  the node does not answer\n\n\
+        Ctrl-C ends the watching, not the operation: `archy cancel APP` does that.\n\
         Colours are off in a pipe and with NO_COLOR."
 )]
 pub(crate) struct Cli {
@@ -71,6 +72,20 @@ pub(crate) enum Command {
         /// With --purge: the app's id once more, instead of being asked
         #[arg(long, value_name = "APP", requires = "purge")]
         confirm: Option<String>,
+    },
+    /// Bring an app to the catalog's version; what does not become ready goes back by itself
+    Update {
+        /// App; without it, what can be updated is listed
+        app: Option<AppId>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// End what runs on an app, and undo what it has made; done (0) when it is cancelled
+    Cancel {
+        /// App, or the operation's id
+        what: String,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Print every change as it happens
     Watch {
@@ -210,6 +225,12 @@ impl From<ScopeArg> for Scope {
 pub(crate) struct On {
     /// App
     pub(crate) app: AppId,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
     /// Follow the operation to its end (the default)
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
@@ -219,6 +240,13 @@ pub(crate) struct On {
 }
 
 impl On {
+    /// Whether to follow the operation.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait.waits()
+    }
+}
+
+impl Wait {
     /// Whether to follow the operation; the last of the two flags counts.
     pub(crate) fn waits(&self) -> bool {
         self.wait || !self.no_wait

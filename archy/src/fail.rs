@@ -36,6 +36,10 @@ pub(crate) enum Failure {
     NoHome,
     #[error("there is no app {0} on this node; `archy apps` lists them")]
     NoApp(String),
+    #[error("nothing runs on the app {0}")]
+    NothingRuns(String),
+    #[error("there is no app and no operation {0}; `archy apps` and `archy watch --stream ops` list them")]
+    NoOperation(String),
     #[error("the app {0} has no containers; start it first")]
     NoContainers(String),
     #[error(transparent)]

@@ -22,6 +22,7 @@ mod parts;
 mod table;
 mod top;
 mod tree;
+mod update;
 mod validate;
 mod watch;
 
@@ -68,7 +69,7 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         }
         Command::Install(on) => {
             let command = protocol::Command::Install { app: on.app.clone() };
-            act::run(&node::client(cli)?, on, &command, None, out).await
+            act::run(&node::client(cli)?, on.waits(), &command, None, out).await
         }
         Command::Start { on, anyway } => {
             let app = on.app.clone();
@@ -76,19 +77,29 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
                 true => protocol::Command::StartAnyway { app },
                 false => protocol::Command::Start { app },
             };
-            act::run(&node::client(cli)?, on, &command, None, out).await
+            act::run(&node::client(cli)?, on.waits(), &command, None, out).await
         }
         Command::Stop(on) => {
             let command = protocol::Command::Stop { app: on.app.clone() };
-            act::run(&node::client(cli)?, on, &command, None, out).await
+            act::run(&node::client(cli)?, on.waits(), &command, None, out).await
         }
         Command::Restart(on) => {
             let command = protocol::Command::Restart { app: on.app.clone() };
-            act::run(&node::client(cli)?, on, &command, None, out).await
+            act::run(&node::client(cli)?, on.waits(), &command, None, out).await
+        }
+        Command::Update { app: None, .. } => update::list(&node::client(cli)?, out).await,
+        Command::Update { app: Some(app), wait } => {
+            let command = protocol::Command::Update { app: app.clone() };
+            act::run(&node::client(cli)?, wait.waits(), &command, None, out).await
+        }
+        Command::Cancel { what, wait } => {
+            let client = node::client(cli)?;
+            let command = update::cancel(&client, what).await?;
+            act::run(&client, wait.waits(), &command, None, out).await
         }
         Command::Uninstall { on, purge, confirm } => {
             let command = protocol::Command::Uninstall { app: on.app.clone(), purge: *purge };
-            act::run(&node::client(cli)?, on, &command, confirm.as_deref(), out).await
+            act::run(&node::client(cli)?, on.waits(), &command, confirm.as_deref(), out).await
         }
     }
 }

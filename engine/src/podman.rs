@@ -7,6 +7,7 @@ mod folder;
 mod image;
 mod inspect;
 mod mux;
+mod pull;
 mod raw;
 mod spec;
 
@@ -23,7 +24,7 @@ use podman_api::{
     models::ContainerCreateCreatedBody,
     opts::{
         ContainerDeleteOpts, ContainerListFilter, ContainerListOpts, ContainerStopOpts, NetworkCreateOpts,
-        PullOpts, VolumeCreateOpts, VolumeListFilter, VolumeListOpts,
+        VolumeCreateOpts, VolumeListFilter, VolumeListOpts,
     },
 };
 use raw::{Content, Raw, encode};
@@ -42,7 +43,7 @@ const LOOK: u64 = 10;
 /// Deadline in seconds of calls that change something other than a container.
 const CHANGE: u64 = 30;
 /// Deadline in seconds of builds and pulls.
-const LONG: u64 = 30 * 60;
+const LONG: u64 = 120 * 60;
 
 /// What cargo-fuzz reaches beside the public interface; see `tests/fuzz`.
 #[cfg(fuzzing)]
@@ -309,21 +310,17 @@ impl Engine for Podman {
 
     async fn pull_image(&self, reference: &str, progress: ProgressSink) -> Result<()> {
         let call = Call::new("pull_image", format!("image {reference}"), LONG).image(reference).authored();
-        let options = PullOpts::builder().reference(reference).build();
         call.run(async {
-            let images = self.api.images();
-            let mut reports = images.pull(&options);
-            while let Some(report) = reports.next().await {
-                let report = report.map_err(|error| call.api_error(error))?;
-                // A pull that fails arrives as an orderly item with its error inside.
-                if let Some(error) = report.error.filter(|error| !error.is_empty()) {
-                    return Err(call.fault(500, &error));
-                }
-                image::say(&report.stream.unwrap_or_default(), &progress);
-            }
-            Ok(())
+            let path = format!("/images/create?fromImage={}", encode(reference));
+            let answer = self.raw.compatible(&call, Method::POST, &path).await?;
+            pull::follow(&call, answer, &progress).await
         })
-        .await
+        .await?;
+        // A connection that broke looks like an orderly end.
+        if self.image_present(reference).await? {
+            return Ok(());
+        }
+        Err(EngineError::Unreachable { message: format!("the pull of {reference} broke off") })
     }
 
     async fn remove_image(&self, reference: &str) -> Result<()> {

@@ -10,7 +10,7 @@ mod world;
 use crate::{EngineError, EngineState, ExecOutput, LogLine};
 use apps::{ContainerSpec, PortProtocol};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -214,6 +214,21 @@ impl Sim {
     /// Forgets the calls made so far.
     pub fn forget_calls(&self) {
         self.world().calls.clear();
+    }
+
+    /// Names of the networks.
+    pub fn networks(&self) -> BTreeSet<String> {
+        self.world().networks.clone()
+    }
+
+    /// Names of the secrets.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.world().secrets.clone()
+    }
+
+    /// Names of the volumes.
+    pub fn volumes(&self) -> BTreeSet<String> {
+        self.world().volumes.keys().cloned().collect()
     }
 
     /// Names of the containers with their states.

@@ -244,7 +244,8 @@ async fn an_app_that_was_written_but_never_begun_is_gone_after_a_restart() {
         .restart_after(|| {
             let database = rusqlite::Connection::open(dir.join("node.sqlite")).unwrap();
             let row = (SHOP, "/nowhere");
-            let sql = "INSERT INTO apps VALUES ('shop', ?1, ?2, 'running', 0, 0)";
+            let sql = "INSERT INTO apps (id, manifest, manifest_dir, desired, installed) \
+                       VALUES ('shop', ?1, ?2, 'running', 0)";
             database.execute(sql, row).unwrap();
         })
         .await;

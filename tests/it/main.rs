@@ -4,6 +4,7 @@ mod faults;
 mod gates;
 mod interface;
 mod life;
+mod ops;
 mod recovery;
 mod strays;
 mod tidy;

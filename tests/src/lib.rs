@@ -1,6 +1,6 @@
 //! What the tests share: a node over the simulated engine, and waiting for conditions on what it publishes.
 
-use actors::{NodeConfig, NodeHandle};
+use actors::{Faults, NodeConfig, NodeHandle};
 use engine::{ExecOutput, sim::Sim};
 use protocol::{
     AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId, TreeView,
@@ -43,6 +43,41 @@ services:
 interfaces: {main: {service: web, port: http}}
 "#;
 
+/// What outlives a node: the engine, the catalog and the data.
+pub struct Ground {
+    /// The engine.
+    pub sim: Sim,
+    /// Whether readiness probes succeed.
+    pub probes_succeed: Arc<AtomicBool>,
+    dir: TempDir,
+}
+
+impl Ground {
+    /// An engine without containers, and a catalog that holds these manifests.
+    pub fn new(manifests: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for manifest in manifests {
+            add(dir.path(), manifest);
+        }
+        let sim = Sim::new();
+        for image in ["localhost/db:1", "localhost/web:1", "localhost/web:2"] {
+            sim.add_image(image);
+        }
+        // Calls take time, so that what is shown meanwhile is seen.
+        for (call, millis) in [("create", 50), ("start", 200), ("stop", 100), ("remove", 30), ("inspect", 2)]
+        {
+            sim.delay(call, Duration::from_millis(millis));
+        }
+        let probes_succeed = Arc::new(AtomicBool::new(true));
+        let answer = Arc::clone(&probes_succeed);
+        sim.on_exec(move |_, _| ExecOutput {
+            code: i32::from(!answer.load(Ordering::Relaxed)),
+            output: String::new(),
+        });
+        Self { sim, probes_succeed, dir }
+    }
+}
+
 /// A node over a simulated engine.
 pub struct SimNode {
     /// The engine.
@@ -57,27 +92,20 @@ pub struct SimNode {
 impl SimNode {
     /// Starts a node whose catalog holds these manifests.
     pub async fn start(manifests: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for manifest in manifests {
-            add(dir.path(), manifest);
-        }
-        let sim = Sim::new();
-        for image in ["localhost/db:1", "localhost/web:1"] {
-            sim.add_image(image);
-        }
-        // Calls take time, so that what is shown meanwhile is seen.
-        for (call, millis) in [("create", 50), ("start", 200), ("stop", 100), ("remove", 30), ("inspect", 2)]
-        {
-            sim.delay(call, Duration::from_millis(millis));
-        }
-        let probes_succeed = Arc::new(AtomicBool::new(true));
-        let answer = Arc::clone(&probes_succeed);
-        sim.on_exec(move |_, _| ExecOutput {
-            code: i32::from(!answer.load(Ordering::Relaxed)),
-            output: String::new(),
-        });
-        let node = start_node(dir.path(), &sim).await;
+        Self::upon(Ground::new(manifests), None).await
+    }
+
+    /// Starts a node upon what an earlier one may have left.
+    pub async fn upon(ground: Ground, faults: Option<Faults>) -> Self {
+        let Ground { sim, probes_succeed, dir } = ground;
+        let node = start_node(dir.path(), &sim, faults).await;
         Self { sim, probes_succeed, node, dir }
+    }
+
+    /// Leaves the node as it is. With the end of its runtime it is gone, without a chance to clean up.
+    pub fn abandon(self) -> Ground {
+        let Self { sim, probes_succeed, dir, .. } = self;
+        Ground { sim, probes_succeed, dir }
     }
 
     /// Ends the node and starts it anew over the same engine and data.
@@ -90,7 +118,7 @@ impl SimNode {
         let Self { sim, probes_succeed, node, dir } = self;
         node.stop().await;
         between();
-        let node = start_node(dir.path(), &sim).await;
+        let node = start_node(dir.path(), &sim, None).await;
         Self { sim, probes_succeed, node, dir }
     }
 
@@ -192,12 +220,13 @@ fn add(dir: &Path, manifest: &str) {
     std::fs::write(folder.join("manifest.yml"), manifest).unwrap();
 }
 
-async fn start_node(dir: &Path, sim: &Sim) -> NodeHandle {
+async fn start_node(dir: &Path, sim: &Sim, faults: Option<Faults>) -> NodeHandle {
     let config = NodeConfig {
         data_dir: dir.join("data"),
         catalog_dir: dir.join("catalog"),
         engine: Arc::new(sim.clone()),
         service: None,
+        faults,
     };
     NodeHandle::start(config).await.unwrap()
 }
@@ -209,7 +238,7 @@ pub fn phase_of(app: &AppView, service: &str) -> ContainerPhase {
 
 /// `install`, `start` and their kin on the app `shop`.
 pub mod shop {
-    use protocol::{AppId, Command};
+    use protocol::{AppId, Command, OpId};
 
     fn id() -> AppId {
         "shop".parse().unwrap()
@@ -229,6 +258,14 @@ pub mod shop {
     /// Restart it.
     pub fn restart() -> Command {
         Command::Restart { app: id() }
+    }
+    /// Bring it to the catalog's version.
+    pub fn update() -> Command {
+        Command::Update { app: id() }
+    }
+    /// End an operation on it.
+    pub fn cancel(op: &OpId) -> Command {
+        Command::Cancel { app: id(), op: op.clone() }
     }
     /// Uninstall it.
     pub fn uninstall() -> Command {

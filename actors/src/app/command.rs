@@ -3,16 +3,18 @@
 use super::{AppMsg, AppState, Refusal};
 use crate::{
     names::name,
-    operation::{self, Hold, OpMsg},
+    operation::{self, Course, Hold, OpMsg},
     store::StoreError,
 };
 use protocol::{Command, Desired, OpError, OpId, OpKind, OpState, OpView, Row};
-use ractor::ActorRef;
-use std::time::Duration;
-use supervisor::{ChildId, SupervisorError};
+use ractor::{ActorRef, RpcReplyPort};
+use std::{sync::atomic::Ordering, time::Duration};
+use supervisor::{ChildId, ExitReason, SupervisorError};
 
 /// Pause before an operation whose stack is away is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// An operation whose actor has ended more often than this is given up.
+const DEATHS: u32 = 3;
 
 impl AppState {
     /// Takes up the operation of an earlier incarnation or an earlier life of the node, before anything else is done.
@@ -25,14 +27,14 @@ impl AppState {
             self.ctx.store.update_op(&other).await?;
             self.ctx.publish(Row::Op(Box::new(other)));
         }
-        self.op = Some(view.clone());
+        (self.op, self.command) = (Some(view.clone()), Some(command.clone()));
         if self.is_at_work(&view.id) {
             // What it asks of the containers, it will say.
             self.hold = Hold::Nothing;
             self.ask_operations();
         } else {
             tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
-            self.hold = operation::first_hold(view.kind);
+            self.hold = operation::first_hold(&view);
             // Where it does not arrive, the next incarnation finds the operation again.
             let _ = myself.cast(AppMsg::Resume(Box::new(view), command));
         }
@@ -66,7 +68,7 @@ impl AppState {
             | Command::Cancel { .. } => false,
         };
         if let Some(running) = &self.op {
-            if operation::does(running, &command) {
+            if self.command.as_ref().is_some_and(|running| operation::does(running, &command)) {
                 if anyway && !self.needs.anyway {
                     self.ctx.store.set_anyway(&self.plan.id, true).await?;
                     self.needs.anyway = true;
@@ -96,7 +98,8 @@ impl AppState {
             // What the user wants of it stays as it is.
             OpKind::Update | OpKind::Backup | OpKind::Restore => self.desired,
         };
-        self.ctx.store.accept(&view, &command, key, desired, anyway).await?;
+        let course = Course { desired: Some(self.desired), ..Course::default() };
+        self.ctx.store.accept(&view, &command, key, (desired, anyway), &course).await?;
         self.desired = desired;
         self.needs.anyway = anyway;
         self.start_operation(myself, view, command).await;
@@ -127,8 +130,8 @@ impl AppState {
         // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
         self.reset().await;
         // A new install gets its containers when its images are there; everything else may begin at once.
-        self.hold = operation::first_hold(view.kind);
-        self.op = Some(view.clone());
+        self.hold = operation::first_hold(&view);
+        (self.op, self.command) = (Some(view.clone()), Some(command.clone()));
         self.show();
         let spec = operation::child_spec(&self.ctx, &self.plan, view.clone(), command.clone());
         match self.stack.start_child(spec).await {
@@ -150,7 +153,7 @@ impl AppState {
         if view.state.is_terminal() {
             self.last_op = Some(view.id.clone());
             if self.op.as_ref().is_none_or(|op| op.id == view.id) {
-                self.op = None;
+                (self.op, self.command) = (None, None);
                 self.hold = if self.installed { Hold::None } else { Hold::Nothing };
             }
         } else {
@@ -159,23 +162,64 @@ impl AppState {
         }
     }
 
-    /// An operation's actor ended: where that was not its own end, it failed.
-    pub(super) async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
+    /// Asks the operation to end; it answers by itself.
+    pub(super) fn cancel(&self, op: &OpId, reply: RpcReplyPort<Result<OpId, Refusal>>) {
+        let answer = if self.op.as_ref().is_none_or(|running| running.id != *op) {
+            Err(Refusal::Conflict("the operation has ended".into()))
+        } else {
+            match self.ctx.names.find::<OpMsg>(&name::operation(&self.plan.id, op)) {
+                Some(actor) if self.is_at_work(op) => match actor.cast(OpMsg::Cancel(reply)) {
+                    // Where it ends before it answers, whoever waits is told that nobody answered.
+                    Ok(()) | Err(_) => return,
+                },
+                _ => Err(Refusal::Unavailable("the operation is being taken up again; try again".into())),
+            }
+        };
+        // The caller may have given up.
+        let _ = reply.send(answer);
+    }
+
+    /// An operation's actor ended: where that was not its own end, another one takes it up. What panicked is undone.
+    pub(super) async fn op_gone(
+        &mut self,
+        myself: &ActorRef<AppMsg>,
+        id: &OpId,
+        reason: &ExitReason,
+    ) -> Result<(), StoreError> {
         if self.is_at_work(id) {
             return Ok(()); // the one that ended has a successor by now
         }
         self.ctx.names.forget(&name::operation(&self.plan.id, id));
-        if self.op.as_ref().is_some_and(|op| op.id == *id) { self.abandon(reason).await } else { Ok(()) }
+        // Who ends with the node or the stack is found by the next one.
+        if self.leaving || self.ctx.ending.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (Some(command), Some(view)) = (self.command.clone(), self.ctx.store.op(id).await?) else {
+            return Ok(());
+        };
+        if self.op.as_ref().is_none_or(|op| op.id != *id) || view.state.is_terminal() {
+            return Ok(());
+        }
+        let error = operation::internal(&reason.to_string());
+        let failed = matches!(reason, ExitReason::Failed(_)) && !operation::are_done(&view.stages);
+        let undo = error.clone();
+        let change = move |course: &mut Course| {
+            course.deaths += 1;
+            if failed && course.failed.is_none() {
+                course.failed = Some(undo);
+            }
+        };
+        if self.ctx.store.note(id, change).await?.deaths > DEATHS {
+            return self.abandon(&error.message).await;
+        }
+        tracing::warn!(app = %view.app, op = %view.id, %reason, "operation is taken up again");
+        self.start_operation(myself, view, command).await;
+        Ok(())
     }
 
     /// Fails the running operation, whose actor is gone or never was.
     async fn abandon(&mut self, reason: &str) -> Result<(), StoreError> {
-        let error = OpError {
-            code: "internal".into(),
-            message: format!("the operation failed within the node: {reason}"),
-            hint: Some("try again; if it fails again, report it with the node's log".into()),
-            retryable: true,
-        };
+        let error = operation::internal(reason);
         if !self.installed {
             // What the install made goes; an uninstall takes the rest.
             self.ctx.store.set_desired(&self.plan.id, Desired::Absent).await?;

@@ -53,7 +53,7 @@ impl AppState {
             containers,
             launch: self.launch(),
             next_retry: self.parked.values().filter_map(|at| *at).min(),
-            update: None,
+            update: self.ctx.offers.of(&self.plan.id).filter(|it| self.installed && *it != manifest.version),
             backup: None,
         }
     }

@@ -30,10 +30,11 @@ impl AppState {
     }
 
     fn want(&self, service: &ServiceName, needs: &[(ServiceName, Condition)]) -> Want {
-        let desired = match self.hold {
+        let desired = match &self.hold {
             Hold::Nothing => return Want::Nothing,
             Hold::Stop => Desired::Stopped,
-            Hold::None => self.desired,
+            Hold::StopThese(these) if these.contains(service) => Desired::Stopped,
+            Hold::None | Hold::StopThese(_) => self.desired,
         };
         let down = match desired {
             Desired::Running if self.needs.is_draining() => Want::Stop,
@@ -48,19 +49,24 @@ impl AppState {
             Desired::Absent if !self.installed => Want::GiveBack,
             Desired::Absent => Want::Remove,
         };
-        // Those that depend on it end first.
+        // Those that depend on it end first, if they are to end.
+        let ends = |other: &ServiceName| match &self.hold {
+            Hold::StopThese(these) if self.desired == Desired::Running => these.contains(other),
+            _ => true,
+        };
+        let services = self.plan.rendered.services.iter();
         let dependants =
-            self.plan.rendered.services.iter().filter(|s| s.depends_on.iter().any(|(on, _)| on == service));
+            services.filter(|s| s.depends_on.iter().any(|(on, _)| on == service) && ends(&s.service));
         let all_down = dependants.into_iter().all(|s| self.is_down(&s.service));
         if all_down { down } else { Want::Nothing }
     }
 
     /// Whether its containers are told to stop.
     pub(super) fn is_going_down(&self) -> bool {
-        match self.hold {
+        match &self.hold {
             Hold::Nothing => false,
             Hold::Stop => true,
-            Hold::None => self.desired != Desired::Running || self.needs.is_draining(),
+            Hold::None | Hold::StopThese(_) => self.desired != Desired::Running || self.needs.is_draining(),
         }
     }
 

@@ -28,7 +28,26 @@ pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
     for (i, require) in app.requires.iter().enumerate().filter(|(_, require)| !require.optional) {
         problems.extend(never(ctx, i, require, &others).await);
     }
+    problems.extend(let_down(&app, &others, &known));
     if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(app.id, problems)) }
+}
+
+/// What others miss where this version takes the place of the one that is there.
+fn let_down(app: &Manifest, others: &[&Manifest], known: &[&Manifest]) -> Vec<Problem> {
+    if !others.iter().any(|other| other.id == app.id) {
+        return Vec::new();
+    }
+    let after: Vec<&Manifest> =
+        others.iter().filter(|other| other.id != app.id).copied().chain([app]).collect();
+    let dependants = others.iter().filter(|other| other.id != app.id);
+    let of = |other: &Manifest| {
+        let before = meet::problems(other, others, known);
+        let new = meet::problems(other, &after, known).into_iter();
+        let new = new.filter(|problem| !before.iter().any(|old| old.message == problem.message));
+        new.map(|problem| Problem { message: format!("{}: {}", other.name, problem.message), ..problem })
+            .collect::<Vec<_>>()
+    };
+    dependants.flat_map(|other| of(other)).collect()
 }
 
 /// What is wrong where every gate that would do says that it can never open.

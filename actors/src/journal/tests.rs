@@ -9,7 +9,7 @@ use std::path::Path;
 
 fn ctx(dir: &Path) -> Ctx {
     let dirs = Dirs { data: dir.to_owned(), catalog: dir.to_owned() };
-    Ctx::new(Arc::new(Sim::new()), dirs, "e".into())
+    Ctx::new(Arc::new(Sim::new()), dirs, "e".into(), None)
 }
 
 async fn store(ctx: &Ctx, dir: &Path) -> ractor::ActorCell {

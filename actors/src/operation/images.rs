@@ -1,6 +1,7 @@
 //! Images: pulled when they are missing, built when they are missing or their context has changed.
 
 use super::{engine_error, progress::Progress};
+use crate::stack::Plan;
 use apps::{ImageSource, RenderedService};
 use engine::{BuildRequest, ProgressSink};
 use protocol::OpError;
@@ -14,22 +15,40 @@ use std::{
 /// Label of a built image: BLAKE3 of its context.
 const LABEL_CONTEXT: &str = "archipelago.context";
 
-/// Sees to it that all images of the app are there.
-pub(super) async fn ensure(p: &Progress) -> Result<(), OpError> {
-    let services = &p.plan.rendered.services;
+/// Sees to it that all images of a version of the app are there.
+pub(super) async fn ensure(p: &Progress, plan: &Plan) -> Result<(), OpError> {
+    let services = &plan.rendered.services;
     for (done, service) in services.iter().enumerate() {
-        p.count(
-            format!("image {} of {}: {}", done + 1, services.len(), service.spec.image),
-            done,
-            services.len(),
-        );
+        let part = Part { p, service, done, of: services.len() };
+        part.begin();
         match &service.image {
-            ImageSource::Pull => pull(p, service).await?,
-            ImageSource::Build { context, dockerfile } => build(p, service, context, dockerfile).await?,
+            ImageSource::Pull => pull(&part).await?,
+            ImageSource::Build { context, dockerfile } => build(&part, context, dockerfile).await?,
         }
     }
-    p.count("all images are there", services.len(), services.len());
     Ok(())
+}
+
+/// One image of several.
+struct Part<'a> {
+    p: &'a Progress,
+    service: &'a RenderedService,
+    done: usize,
+    of: usize,
+}
+
+impl Part<'_> {
+    /// Of how many images how many are there is known; of how many bytes is not before the last one.
+    fn begin(&self) {
+        let words = format!("image {} of {}: {}", self.done + 1, self.of, self.service.spec.image);
+        #[expect(clippy::cast_precision_loss, reason = "a share for people; totals are small")]
+        let share = self.done as f32 / self.of.max(1) as f32;
+        self.p.share(words, share);
+    }
+
+    fn lines(&self) -> ProgressSink {
+        lines(self.p)
+    }
 }
 
 fn lines(p: &Progress) -> ProgressSink {
@@ -42,20 +61,16 @@ fn lines(p: &Progress) -> ProgressSink {
     })
 }
 
-async fn pull(p: &Progress, service: &RenderedService) -> Result<(), OpError> {
-    let (engine, image) = (&p.ctx.engine, &service.spec.image);
+async fn pull(part: &Part<'_>) -> Result<(), OpError> {
+    let (engine, image) = (&part.p.ctx.engine, &part.service.spec.image);
     if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
         return Ok(());
     }
-    engine.pull_image(image, lines(p)).await.map_err(|e| engine_error(&e))
+    engine.pull_image(image, part.lines()).await.map_err(|e| engine_error(&e))
 }
 
-async fn build(
-    p: &Progress,
-    service: &RenderedService,
-    context: &Path,
-    dockerfile: &str,
-) -> Result<(), OpError> {
+async fn build(part: &Part<'_>, context: &Path, dockerfile: &str) -> Result<(), OpError> {
+    let (p, service) = (part.p, part.service);
     let (engine, image) = (&p.ctx.engine, &service.spec.image);
     let folder = context.to_owned();
     let wrong = |error: io::Error| OpError {
@@ -71,6 +86,9 @@ async fn build(
         if labels.get(LABEL_CONTEXT) == Some(&hash) {
             return Ok(());
         }
+        // The same reference will be another image: a container of it has to be made anew.
+        let service = service.service.clone();
+        p.note(move |course| course.changed.extend([service])).await?;
     }
     let request = BuildRequest {
         context: context.to_owned(),
@@ -78,7 +96,7 @@ async fn build(
         tag: image.clone(),
         labels: BTreeMap::from([(LABEL_CONTEXT.to_owned(), hash)]),
     };
-    engine.build_image(&request, lines(p)).await.map_err(|e| engine_error(&e))
+    engine.build_image(&request, part.lines()).await.map_err(|e| engine_error(&e))
 }
 
 /// BLAKE3 over names, kinds and contents of everything in a folder.

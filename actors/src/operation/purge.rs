@@ -1,6 +1,6 @@
 //! What an uninstall takes away beyond the containers, where the user wants the data gone, too.
 
-use super::{engine_error, progress::Progress};
+use super::{course::Before, engine_error, progress::Progress};
 use crate::ctx::Ctx;
 use apps::{ImageSource, LABEL_APP, LABEL_NODE};
 use engine::EngineError;
@@ -33,35 +33,46 @@ pub(crate) async fn plan(ctx: &Ctx, app: &AppId) -> Result<Plan, EngineError> {
 
 /// Removes all of it. Each step can be repeated.
 pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
+    made_since(p, &Before::default()).await?;
+    for service in &p.plan.rendered.services {
+        if let ImageSource::Build { .. } = service.image {
+            p.ctx.engine.remove_image(&service.spec.image).await.map_err(|e| engine_error(&e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes volumes, data and secrets that were not there before. Each step can be repeated.
+pub(super) async fn made_since(p: &Progress, before: &Before) -> Result<(), OpError> {
     let (engine, app) = (p.ctx.engine.as_ref(), &p.plan.id);
     let refused = |error: EngineError| engine_error(&error);
     for volume in engine.list_volumes(&own(&p.ctx, app)).await.map_err(refused)? {
-        p.detail(format!("volume {volume}"));
-        engine.remove_volume(&volume).await.map_err(refused)?;
+        if !before.volumes.contains(&volume) {
+            p.detail(format!("volume {volume}"));
+            engine.remove_volume(&volume).await.map_err(refused)?;
+        }
     }
-    p.detail("data and secrets");
-    engine.remove_folder(&p.ctx.app_dir(app)).await.map_err(refused)?;
+    if !before.data {
+        p.detail("data");
+        engine.remove_folder(&p.ctx.app_dir(app)).await.map_err(refused)?;
+    }
+    if before.secrets {
+        return Ok(());
+    }
+    p.detail("secrets");
     for secret in &p.plan.rendered.secrets {
         engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
     }
     let secrets = p.ctx.secrets_dir(app);
     match fs::remove_dir_all(&secrets) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(OpError {
-                code: "disk".into(),
-                message: format!("{} cannot be removed: {error}", secrets.display()),
-                hint: Some("check the disk and the permissions of the node's data directory".into()),
-                retryable: true,
-            });
-        }
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpError {
+            code: "disk".into(),
+            message: format!("{} cannot be removed: {error}", secrets.display()),
+            hint: Some("check the disk and the permissions of the node's data directory".into()),
+            retryable: true,
+        }),
+        _ => Ok(()),
     }
-    for service in &p.plan.rendered.services {
-        if let ImageSource::Build { .. } = service.image {
-            engine.remove_image(&service.spec.image).await.map_err(refused)?;
-        }
-    }
-    Ok(())
 }
 
 fn own<'a>(ctx: &'a Ctx, app: &'a AppId) -> [(&'static str, &'a str); 2] {

@@ -1,113 +1,133 @@
-//! The steps of every operation. Each can be repeated.
+//! What every kind of operation does, and what becomes of it when it fails or is cancelled. Each step can be repeated.
 
 use super::{
-    Hold, engine_error, images,
-    progress::{Progress, Verdict, store_error},
-    purge,
+    Hold,
+    error::{engine_error, store_error, supply_error},
+    install,
+    progress::{Progress, Verdict},
+    purge, update,
 };
 use crate::{
-    app::AppMsg,
-    calls::GRACE,
-    container::is_adoptable,
-    control::ControlMsg,
-    names::name,
-    places::in_order_of_removal,
-    supply::{self, SupplyError},
+    calls::GRACE, control::ControlMsg, journal::EventDraft, names::name, places::in_order_of_removal, supply,
 };
-use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE, PortMapping, PortProtocol};
-use engine::{EngineError, ErrorClass, Summary};
-use protocol::{AppView, Command, ContainerPhase, ContainerView, Desired, GateState, Health, OpError, Phase};
+use apps::{LABEL_APP, LABEL_NODE, LABEL_SERVICE};
+use engine::{EngineError, Summary};
+use protocol::{
+    AppView, Command, ContainerPhase, ContainerView, Desired, EventActor, GateState, Health, OpError, Phase,
+    ServiceName, Severity,
+};
 use std::time::Duration;
-use tokio::{
-    net::{TcpListener, UdpSocket},
-    time::{Instant, sleep},
-};
 
-/// Longest wait for the engine.
-const ENGINE: Duration = Duration::from_secs(30);
-/// Longest wait until all containers are ready.
-const READY: Duration = Duration::from_secs(300);
-/// Added to the containers' own graces when waiting for their end.
-const STOP_SLACK: Duration = Duration::from_secs(60);
+/// Longest wait for the containers of an app whose operation is being undone.
+pub(super) const UNDONE: Duration = Duration::from_secs(300);
 
-/// The stages of an operation, in order.
-pub(super) fn stages(command: &Command) -> &'static [&'static str] {
-    match command {
-        Command::Install { .. } => &["check", "images", "files", "network", "start", "ready"],
-        Command::Start { .. } | Command::StartAnyway { .. } => &["files", "start", "ready"],
-        Command::Stop { .. } => &["stop"],
-        Command::Restart { .. } => &["stop", "files", "start", "ready"],
-        Command::Uninstall { purge: false, .. } => &["stop", "remove", "forget"],
-        Command::Uninstall { purge: true, .. } => &["stop", "remove", "purge", "forget"],
-        Command::Update { .. } => {
-            &["check", "images", "backup", "stop", "replace", "files", "start", "ready"]
-        }
-        Command::Backup { .. } => &["prepare", "stop", "backup", "verify", "start", "ready"],
-        Command::Restore { .. } => &["check", "stop", "restore", "verify", "replace", "start", "ready"],
-        Command::Cancel { .. } => &[],
+/// Carries a command out, or undoes what was made of it.
+pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
+    if p.is_cancelling() {
+        return undo(p).await;
+    }
+    let error = match p.course().await?.failed {
+        // All of it was done when the node ended.
+        None if p.was_all_done() => return finish(p).await,
+        None => match go(p).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        },
+        Some(error) => error,
+    };
+    if let Some(stays) = update::stays(p, &error).await? {
+        return Err(stays);
+    }
+    p.failing(&error).await?;
+    p.detail(format!("undoing what was made, as it failed: {}", error.message));
+    match undo(p).await {
+        Ok(()) => Err(update::told(p, error)),
+        Err(residue) => Err(OpError {
+            message: format!("{}; and not all of it could be undone: {}", error.message, residue.message),
+            ..error
+        }),
     }
 }
 
-/// Carries a command out.
-pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> {
-    match command {
-        Command::Install { .. } => match install_unless_undone(p).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                p.detail("undoing what was made");
-                match roll_back(p).await {
-                    Ok(()) => Err(error),
-                    Err(residue) => Err(OpError {
-                        message: format!(
-                            "{}; and not all of it could be undone: {}",
-                            error.message, residue.message
-                        ),
-                        ..error
-                    }),
-                }
-            }
-        },
+/// What is left to do when every stage is done.
+async fn finish(p: &Progress) -> Result<(), OpError> {
+    if matches!(*p.command, Command::Update { .. }) { update::settle(p).await } else { Ok(()) }
+}
+
+async fn go(p: &Progress) -> Result<(), OpError> {
+    match &*p.command {
+        Command::Install { .. } => install::run(p).await,
         Command::Start { .. } | Command::StartAnyway { .. } => start_anew(p).await,
-        Command::Stop { .. } => stop(p).await,
+        Command::Stop { .. } => p.step("stop", stopped(p)).await,
         Command::Restart { .. } => {
-            stop(p).await?;
+            if !p.was_done("stop") {
+                p.hold(Hold::Stop);
+                p.step("stop", stopped(p)).await?;
+            }
             start_anew(p).await
         }
         Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
-        Command::Update { .. }
-        | Command::Backup { .. }
-        | Command::Restore { .. }
-        | Command::Cancel { .. } => Err(OpError {
+        Command::Update { .. } => update::run(p).await,
+        Command::Backup { .. } | Command::Restore { .. } => Err(OpError {
             code: "unsupported".into(),
             message: "this node cannot do that yet".into(),
             hint: None,
             retryable: false,
         }),
+        // It is answered by the operation that it ends.
+        Command::Cancel { .. } => Ok(()),
     }
 }
 
-/// A node that ended while it undid an install goes on undoing it.
-async fn install_unless_undone(p: &Progress) -> Result<(), OpError> {
-    let row = p.ctx.store.app(&p.plan.id).await.map_err(store_error)?;
-    if row.is_some_and(|row| row.desired == Desired::Absent) {
-        return Err(OpError {
-            code: "interrupted".into(),
-            message: "the node ended while it undid this install".into(),
-            hint: Some("install it again".into()),
-            retryable: true,
-        });
+/// Undoes what was made. Each step can be repeated, also by the next life of the node.
+async fn undo(p: &Progress) -> Result<(), OpError> {
+    match &*p.command {
+        Command::Install { .. } => install::undo(p).await,
+        Command::Update { .. } => update::undo(p).await,
+        Command::Restart { .. } => {
+            p.hold(Hold::None);
+            Ok(())
+        }
+        Command::Start { .. } | Command::StartAnyway { .. } | Command::Uninstall { .. } => {
+            if p.is_cancelling() {
+                want_as_before(p).await?;
+            }
+            p.hold(Hold::None);
+            Ok(())
+        }
+        Command::Stop { .. } | Command::Backup { .. } | Command::Restore { .. } | Command::Cancel { .. } => {
+            Ok(())
+        }
     }
-    install(p).await
 }
 
-async fn install(p: &Progress) -> Result<(), OpError> {
-    p.begin("check");
-    check(p).await?;
-    p.begin("images");
-    images::ensure(p).await?;
-    p.begin("files");
-    provide(p).await?;
-    p.begin("network");
+/// The user wants of the app again what was wanted before.
+async fn want_as_before(p: &Progress) -> Result<(), OpError> {
+    let Some(desired) = p.course().await?.desired else { return Ok(()) };
+    p.set_desired(desired).await?;
+    p.hold(Hold::None);
+    if desired == Desired::Stopped { p.within(UNDONE, "the stop", stopped(p)).await } else { Ok(()) }
+}
+
+/// Tells the journal what an operation did beyond its end.
+pub(super) fn record(
+    p: &Progress,
+    kind: &'static str,
+    severity: Severity,
+    words: String,
+    why: Option<String>,
+) {
+    let draft = EventDraft::new(EventActor::Node, kind, words).severity(severity);
+    p.ctx.record(draft.app(p.plan.id.clone()).op(p.op.clone()).cause(why));
+}
+
+/// What the containers need of the node is there, or made.
+pub(super) async fn provide(p: &Progress) -> Result<(), OpError> {
+    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))
+}
+
+/// Networks and volumes are there, or made.
+pub(super) async fn connect(p: &Progress) -> Result<(), OpError> {
     let rendered = &p.plan.rendered;
     for network in &rendered.networks {
         p.ctx.engine.ensure_network(network, &rendered.labels).await.map_err(|e| engine_error(&e))?;
@@ -115,96 +135,31 @@ async fn install(p: &Progress) -> Result<(), OpError> {
     for volume in &rendered.volumes {
         p.ctx.engine.ensure_volume(volume, &rendered.labels).await.map_err(|e| engine_error(&e))?;
     }
-    p.hold(Hold::None);
-    start(p).await?;
-    p.call(&name::app(&p.plan.id), AppMsg::Installed).await?.map_err(store_error)
-}
-
-/// Refuses what cannot work before anything is made.
-async fn check(p: &Progress) -> Result<(), OpError> {
-    let engine = &p.ctx.engine;
-    reach_engine(p).await?;
-    let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
-    if !engine.list(&own).await.map_err(|e| engine_error(&e))?.is_empty() {
-        return Ok(()); // an earlier attempt's containers hold the names and ports
-    }
-    for service in &p.plan.rendered.services {
-        match engine.inspect(&service.spec.name).await {
-            // It holds its ports itself.
-            Ok(found) if service.adopt.is_some() && is_adoptable(&found) => continue,
-            Err(EngineError::NotFound { .. }) => {}
-            Err(error) => return Err(engine_error(&error)),
-            Ok(_) => return Err(in_the_way(&service.spec.name)),
-        }
-        if let Some(anchor) = &service.anchor {
-            match engine.inspect(&anchor.name).await {
-                Err(EngineError::NotFound { .. }) => {}
-                Err(error) => return Err(engine_error(&error)),
-                Ok(_) => return Err(in_the_way(&anchor.name)),
-            }
-        }
-        for port in service.published() {
-            free(port).await.map_err(|error| {
-                engine_error(&EngineError::PortInUse {
-                    subject: service.spec.name.clone(),
-                    message: format!("{} {error}", port.published),
-                })
-            })?;
-        }
-    }
     Ok(())
 }
 
-fn in_the_way(name: &str) -> OpError {
-    engine_error(&EngineError::Conflict {
-        subject: name.to_owned(),
-        message: "a container of this name is there that is not this node's".into(),
-    })
-}
-
-/// Waits for the engine: right after the node's start it may still be on its way.
-async fn reach_engine(p: &Progress) -> Result<(), OpError> {
-    let deadline = Instant::now() + ENGINE;
-    loop {
-        match p.ctx.engine.info().await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.class() == ErrorClass::Transient && Instant::now() < deadline => {
-                p.detail(format!("waiting for the container engine: {error}"));
-                sleep(Duration::from_millis(250)).await;
-            }
-            Err(error) => return Err(engine_error(&error)),
-        }
-    }
-}
-
-async fn free(port: &PortMapping) -> std::io::Result<()> {
-    let host = if port.host_ip.is_empty() { "0.0.0.0" } else { &port.host_ip };
-    match port.protocol {
-        PortProtocol::Tcp => TcpListener::bind((host, port.published)).await.map(drop),
-        PortProtocol::Udp => UdpSocket::bind((host, port.published)).await.map(drop),
-    }
-}
-
-/// What the containers need of the node is there, or made.
-async fn provide(p: &Progress) -> Result<(), OpError> {
-    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))
-}
-
 async fn start_anew(p: &Progress) -> Result<(), OpError> {
-    p.begin("files");
-    let provided = provide(p).await;
+    let provided = p.step("files", provide(p)).await;
+    // Also where that failed: the app is wanted, and goes on being tried.
     p.hold(Hold::None);
     provided?;
-    start(p).await
+    p.step("start", started(p)).await?;
+    p.step("ready", ready(p)).await
 }
 
-async fn start(p: &Progress) -> Result<(), OpError> {
-    p.begin("start");
-    let runs = |c: &ContainerView| c.phase == ContainerPhase::Running;
-    p.wait(READY, |view| judge_start(view, runs, "is not running yet")).await?;
-    p.begin("ready");
+fn runs(c: &ContainerView) -> bool {
+    c.phase == ContainerPhase::Running
+}
+
+/// Waits until all containers run.
+pub(super) async fn started(p: &Progress) -> Result<(), OpError> {
+    p.wait(|view| judge_start(view, runs, "is not running yet")).await
+}
+
+/// Waits until all containers are ready.
+pub(super) async fn ready(p: &Progress) -> Result<(), OpError> {
     let ready = |c: &ContainerView| runs(c) && matches!(c.health, Health::Healthy | Health::None);
-    p.wait(READY, |view| judge_start(view, ready, "is not ready yet")).await
+    p.wait(|view| judge_start(view, ready, "is not ready yet")).await
 }
 
 /// An app that waits for another one is started as far as it can be: the rest happens by itself, maybe in days.
@@ -219,13 +174,18 @@ fn judge_start(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &
     }
 }
 
-async fn stop(p: &Progress) -> Result<(), OpError> {
-    p.begin("stop");
-    let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
-    p.wait(graces + STOP_SLACK, |view| {
+/// Waits until no container runs.
+pub(super) async fn stopped(p: &Progress) -> Result<(), OpError> {
+    stopped_of(p, |_| true).await
+}
+
+/// Waits until none of these runs.
+pub(super) async fn stopped_of(p: &Progress, these: impl Fn(&ServiceName) -> bool) -> Result<(), OpError> {
+    p.wait(|view| {
         use ContainerPhase as P;
         let down = |c: &&ContainerView| {
-            !matches!(c.phase, P::Absent | P::Created | P::Exited | P::Backoff | P::Parked)
+            these(&c.service)
+                && !matches!(c.phase, P::Absent | P::Created | P::Exited | P::Backoff | P::Parked)
         };
         match view.containers.iter().find(down) {
             None => Verdict::Done,
@@ -236,32 +196,49 @@ async fn stop(p: &Progress) -> Result<(), OpError> {
 }
 
 async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
-    stop(p).await?;
-    p.begin("remove");
-    p.leave_behind(remove(p).await?);
+    p.step("stop", stopped(p)).await?;
+    p.step("remove", async {
+        p.leave_behind(removed(p).await?);
+        Ok(())
+    })
+    .await?;
     if purge {
-        p.begin("purge");
-        purge::run(p).await?;
+        p.step("purge", purge::run(p)).await?;
     }
-    p.begin("forget");
+    p.step("forget", forget(p)).await
+}
+
+/// Takes the app off the node.
+pub(super) async fn forget(p: &Progress) -> Result<(), OpError> {
     p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
+}
+
+/// The labels of everything that is the app's.
+pub(super) fn own(p: &Progress) -> [(&str, &str); 2] {
+    [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())]
 }
 
 /// Waits until the containers are gone, and takes the networks away. Volumes, data and secrets stay.
 ///
 /// Returns what it could not take, in words.
-async fn remove(p: &Progress) -> Result<Vec<String>, OpError> {
-    let graces: Duration = p.plan.rendered.services.iter().map(|s| s.spec.stop_grace).sum();
-    p.wait(graces + STOP_SLACK, |view| {
-        match view.containers.iter().find(|c| c.phase != ContainerPhase::Absent) {
-            None => Verdict::Done,
-            Some(there) => Verdict::Pending(format!("{} is being removed", there.service)),
-        }
+pub(super) async fn removed(p: &Progress) -> Result<Vec<String>, OpError> {
+    p.wait(|view| match view.containers.iter().find(|c| c.phase != ContainerPhase::Absent) {
+        None => Verdict::Done,
+        Some(there) => Verdict::Pending(format!("{} is being removed", there.service)),
     })
     .await?;
-    let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
-    let list = async || p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e));
     // Nobody looks after these: doubles, and those of services that the manifest does not know.
+    dispose(p, |_| true).await?;
+    disconnect(p, &p.plan.rendered.networks).await
+}
+
+/// Takes away containers of the app that nobody looks after.
+pub(super) async fn dispose(p: &Progress, these: impl Fn(&Summary) -> bool) -> Result<(), OpError> {
+    let own = own(p);
+    let list = async || {
+        let list = p.ctx.engine.list(&own).await.map_err(|e| engine_error(&e))?;
+        Ok::<_, OpError>(list.into_iter().filter(|it| these(it)).collect::<Vec<_>>())
+    };
     let mut left = list().await?;
     in_order_of_removal(&mut left);
     for container in &left {
@@ -271,16 +248,21 @@ async fn remove(p: &Progress) -> Result<Vec<String>, OpError> {
         gone.map_err(|e| engine_error(&e))?;
     }
     let left = if left.is_empty() { left } else { list().await? };
-    if let Some(container) = left.first() {
-        return Err(OpError {
+    match left.first() {
+        None => Ok(()),
+        Some(container) => Err(OpError {
             code: "left_behind".into(),
             message: format!("container {} is still there", container.name),
             hint: Some("try again".into()),
             retryable: true,
-        });
+        }),
     }
+}
+
+/// Removes networks; returns those that it could not take, in words.
+pub(super) async fn disconnect(p: &Progress, networks: &[String]) -> Result<Vec<String>, OpError> {
     let mut residue = Vec::new();
-    for network in &p.plan.rendered.networks {
+    for network in networks {
         match p.ctx.engine.remove_network(network).await {
             Ok(()) => {}
             // All of the app's own containers are gone: a stranger's is on it.
@@ -299,14 +281,6 @@ fn grace_of(p: &Progress, container: &Summary) -> Duration {
     let known =
         p.plan.rendered.services.iter().find(|it| Some(it.service.as_str()) == service.map(String::as_str));
     known.map_or(GRACE, |it| it.spec.stop_grace)
-}
-
-/// Undoes a failed install. Volumes and secrets may be older than it: they stay, a new install finds them.
-async fn roll_back(p: &Progress) -> Result<(), OpError> {
-    p.set_desired(Desired::Absent).await?;
-    p.hold(Hold::None);
-    p.leave_behind(remove(p).await?);
-    p.call(name::CONTROL, |reply| ControlMsg::Forget(p.plan.id.clone(), reply)).await?.map_err(store_error)
 }
 
 /// Whether all containers are as they should be.
@@ -331,27 +305,5 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
             let why = c.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             Verdict::Pending(format!("{} {missing}{why}", c.service))
         }
-    }
-}
-
-fn supply_error(error: &SupplyError) -> OpError {
-    let (code, hint) = match error {
-        SupplyError::Engine(error) => return engine_error(error),
-        SupplyError::Disk { .. } => {
-            ("disk", "check the disk and the permissions of the node's data directory")
-        }
-        SupplyError::Random(_) => ("random", "try again"),
-        SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
-            ("manifest", "tell whoever wrote the app's manifest")
-        }
-        SupplyError::Unknown { .. } => {
-            ("unknown_fact", "is the machine in a network? Then tell whoever wrote the app")
-        }
-    };
-    OpError {
-        code: code.into(),
-        message: error.to_string(),
-        hint: Some(hint.into()),
-        retryable: !matches!(error, SupplyError::Source { .. } | SupplyError::Certificate { .. }),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct AppRow {
     pub(crate) installed: bool,
     /// Whether the user wants it to run without what it waits for.
     pub(crate) anyway: bool,
+    /// Text of the manifest that an update under way replaces, or is putting back.
+    pub(crate) previous: Option<String>,
 }
 
 pub(super) fn desired_text(desired: Desired) -> &'static str {
@@ -30,25 +32,26 @@ pub(super) fn desired_text(desired: Desired) -> &'static str {
     }
 }
 
-type Columns = (String, String, String, String, bool, bool);
+type Columns = (String, String, String, String, bool, bool, Option<String>);
 
 /// The columns of a row in the order of `SELECT`.
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }
 
 /// `None` for a row that no node wrote: an id or a state that is not ours.
-fn row((id, manifest, dir, desired, installed, anyway): Columns) -> Option<AppRow> {
+fn row((id, manifest, dir, desired, installed, anyway, previous): Columns) -> Option<AppRow> {
     let desired = match desired.as_str() {
         "running" => Desired::Running,
         "stopped" => Desired::Stopped,
         "absent" => Desired::Absent,
         _ => return None,
     };
-    Some(AppRow { id: id.parse().ok()?, manifest, manifest_dir: dir.into(), desired, installed, anyway })
+    let id = id.parse().ok()?;
+    Some(AppRow { id, manifest, manifest_dir: dir.into(), desired, installed, anyway, previous })
 }
 
-const SELECT: &str = "SELECT id, manifest, manifest_dir, desired, installed, anyway FROM apps";
+const SELECT: &str = "SELECT id, manifest, manifest_dir, desired, installed, anyway, previous FROM apps";
 
 impl Store {
     /// All apps.
@@ -83,9 +86,10 @@ impl Store {
                 dir,
                 desired_text(app.desired),
                 app.installed,
-                app.anyway
+                app.anyway,
+                app.previous
             ];
-            c.execute("INSERT OR REPLACE INTO apps VALUES (?1, ?2, ?3, ?4, ?5, ?6)", values)
+            c.execute("INSERT OR REPLACE INTO apps VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values)
                 .map(drop)
                 .map_err(at("put_app"))
         })
@@ -121,6 +125,17 @@ impl Store {
             c.execute("UPDATE apps SET installed = 1 WHERE id = ?1", [id])
                 .map(drop)
                 .map_err(at("set_installed"))
+        })
+        .await
+    }
+
+    /// Lets go of the manifest that an update has replaced.
+    pub(crate) async fn forget_previous(&self, id: &AppId) -> Result<(), StoreError> {
+        let id = id.to_string();
+        self.query(move |c| {
+            c.execute("UPDATE apps SET previous = NULL WHERE id = ?1", [id])
+                .map(drop)
+                .map_err(at("forget_previous"))
         })
         .await
     }

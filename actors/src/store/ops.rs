@@ -1,8 +1,10 @@
 //! Operations: every one ends exactly once, and its end stays as a row.
 
 use super::{Store, StoreError, apps::desired_text, at};
-use protocol::{Command, Desired, OpId, OpView};
-use rusqlite::{OptionalExtension, params};
+use crate::operation::Course;
+use protocol::{AppId, Command, Desired, OpId, OpView};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::PathBuf;
 
 /// Ended operations that are kept.
 pub(crate) const KEPT: u32 = 200;
@@ -11,22 +13,84 @@ fn encode(view: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(view).map_err(|source| StoreError::Row { table: "operations", source })
 }
 
+fn course(c: &Connection, id: &str) -> Result<Course, StoreError> {
+    let sql = "SELECT course FROM operations WHERE id = ?1";
+    let found: Option<String> = c.query_row(sql, [id], |row| row.get(0)).optional().map_err(at("course"))?;
+    let read = |json: String| serde_json::from_str(&json);
+    found
+        .map_or_else(|| Ok(Course::default()), read)
+        .map_err(|source| StoreError::Row { table: "operations", source })
+}
+
+fn put_course(c: &Connection, id: &str, course: &Course) -> Result<(), StoreError> {
+    c.execute("UPDATE operations SET course = ?2 WHERE id = ?1", params![id, encode(course)?])
+        .map(drop)
+        .map_err(at("course"))
+}
+
 impl Store {
+    /// What an operation has to remember.
+    pub(crate) async fn course(&self, op: &OpId) -> Result<Course, StoreError> {
+        let id = op.to_string();
+        self.query(move |c| course(c, &id)).await
+    }
+
+    /// Changes what an operation has to remember, and returns it.
+    pub(crate) async fn note(
+        &self,
+        op: &OpId,
+        change: impl FnOnce(&mut Course) + Send + 'static,
+    ) -> Result<Course, StoreError> {
+        let id = op.to_string();
+        self.query(move |c| {
+            let step = c.transaction().map_err(at("note"))?;
+            let mut course = course(&step, &id)?;
+            change(&mut course);
+            put_course(&step, &id, &course)?;
+            step.commit().map_err(at("note"))?;
+            Ok(course)
+        })
+        .await
+    }
+
+    /// Gives an app another manifest and notes that in the operation that does it, both or neither. What the app had
+    /// is kept beside it.
+    pub(crate) async fn exchange(
+        &self,
+        app: &AppId,
+        op: &OpId,
+        (manifest, dir): (String, PathBuf),
+        change: impl FnOnce(&mut Course) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let (app, id) = (app.to_string(), op.to_string());
+        self.query(move |c| {
+            let step = c.transaction().map_err(at("exchange"))?;
+            let sql = "UPDATE apps SET previous = manifest, manifest = ?2, manifest_dir = ?3 WHERE id = ?1";
+            step.execute(sql, params![app, manifest, dir.to_string_lossy()]).map_err(at("exchange"))?;
+            let mut course = course(&step, &id)?;
+            change(&mut course);
+            put_course(&step, &id, &course)?;
+            step.commit().map_err(at("exchange"))
+        })
+        .await
+    }
+
     /// Records an accepted operation and what the user wants from now on, both or neither.
     pub(crate) async fn accept(
         &self,
         view: &OpView,
         command: &Command,
         idempotency_key: Option<String>,
-        desired: Desired,
-        anyway: bool,
+        (desired, anyway): (Desired, bool),
+        course: &Course,
     ) -> Result<(), StoreError> {
         let (id, app, json, command) =
             (view.id.to_string(), view.app.to_string(), encode(view)?, encode(command)?);
+        let course = encode(course)?;
         self.query(move |c| {
             let step = c.transaction().map_err(at("accept"))?;
-            let values = params![id, app, json, idempotency_key, command];
-            step.execute("INSERT INTO operations VALUES (?1, ?2, ?3, 0, ?4, ?5)", values)
+            let values = params![id, app, json, idempotency_key, command, course];
+            step.execute("INSERT INTO operations VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)", values)
                 .map_err(at("accept"))?;
             let sql = "UPDATE apps SET desired = ?2, anyway = ?3 WHERE id = ?1";
             step.execute(sql, params![app, desired_text(desired), anyway]).map_err(at("accept"))?;
@@ -62,6 +126,19 @@ impl Store {
                 decoded.inspect_err(|error| tracing::warn!(%error, "recorded operation left out")).ok()
             };
             Ok(rows.iter().filter_map(read).collect())
+        })
+        .await
+    }
+
+    /// One operation.
+    pub(crate) async fn op(&self, op: &OpId) -> Result<Option<OpView>, StoreError> {
+        let id = op.to_string();
+        self.query(move |c| {
+            let sql = "SELECT view FROM operations WHERE id = ?1";
+            let found: Option<String> =
+                c.query_row(sql, [id], |row| row.get(0)).optional().map_err(at("op"))?;
+            let wrong = |source| StoreError::Row { table: "operations", source };
+            found.map(|view| serde_json::from_str(&view).map_err(wrong)).transpose()
         })
         .await
     }

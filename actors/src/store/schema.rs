@@ -63,6 +63,10 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX events_of_app ON events (app, seq);
 ",
     "ALTER TABLE apps ADD COLUMN anyway INTEGER NOT NULL DEFAULT 0",
+    "
+    ALTER TABLE apps ADD COLUMN previous TEXT;
+    ALTER TABLE operations ADD COLUMN course TEXT NOT NULL DEFAULT '{}';
+",
 ];
 
 /// Opens the database in a folder, and sets one aside that is broken.

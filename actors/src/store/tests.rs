@@ -17,6 +17,7 @@ fn row(id: &str) -> AppRow {
         desired: protocol::Desired::Running,
         installed: false,
         anyway: false,
+        previous: None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | inspect | `inspect()` forces `size=true`, which reads the whole layer, and decodes some 200 fields strictly |
 //! | events | `Event` decodes each HTTP chunk by itself and knows no unknown type: a split line breaks it |
 //! | logs, exec | the streams borrow the client, and their decoder panics on an unknown stream number |
+//! | pull | the crate's stream, libpod's own, tells no bytes; the compatible one does |
 //! | build | the context is packed with links followed, wherever they lead |
 //! | create a secret | the value is sent as JSON, with quotes |
 //!
@@ -102,12 +103,14 @@ impl Raw {
         path: &str,
         content: Content,
     ) -> Result<Answer> {
-        let (status, answer) = self.send(call, method, path, content).await?;
-        if (200..300).contains(&status) {
-            return Ok(answer);
-        }
-        let body = collect(call, answer).await?;
-        Err(call.fault(status, &fault_message(&body)))
+        let (status, answer) = self.send(call, method, &format!("/libpod{path}"), content).await?;
+        accept(call, status, answer).await
+    }
+
+    /// The same for a path of the API that is compatible with Docker's.
+    pub(super) async fn compatible(&self, call: &Call, method: Method, path: &str) -> Result<Answer> {
+        let (status, answer) = self.send(call, method, path, Content::Nothing).await?;
+        accept(call, status, answer).await
     }
 
     async fn send(&self, call: &Call, method: Method, path: &str, content: Content) -> Result<(u16, Answer)> {
@@ -118,7 +121,7 @@ impl Raw {
             Content::Tar(body) => (Some("application/x-tar"), body),
         };
         let mut request =
-            Request::builder().method(method).uri(format!("/v4.3.1/libpod{path}")).header(HOST, "podman");
+            Request::builder().method(method).uri(format!("/v4.3.1{path}")).header(HOST, "podman");
         if let Some(kind) = kind {
             request = request.header(CONTENT_TYPE, kind);
         }
@@ -175,6 +178,14 @@ impl Driver {
             self.0 = None;
         }
     }
+}
+
+async fn accept(call: &Call, status: u16, answer: Answer) -> Result<Answer> {
+    if (200..300).contains(&status) {
+        return Ok(answer);
+    }
+    let body = collect(call, answer).await?;
+    Err(call.fault(status, &fault_message(&body)))
 }
 
 /// Reads an answer to its end.
