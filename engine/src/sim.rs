@@ -5,6 +5,7 @@
 //! by a hook.
 
 mod engine;
+mod vault;
 mod world;
 
 use crate::{EngineError, EngineState, ExecOutput, LogLine};
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
+pub use vault::SimVault;
 use world::World;
 
 /// A call that changes something, as it was made.
@@ -47,6 +49,11 @@ impl Sim {
     /// Puts an image on the machine.
     pub fn add_image(&self, reference: &str) {
         self.world().images.insert(reference.to_owned(), BTreeMap::new());
+    }
+
+    /// Keeps the files of volumes in folders below this one. Without it volumes have no files.
+    pub fn keep_volumes_in(&self, root: impl Into<std::path::PathBuf>) {
+        self.world().volume_root = Some(root.into());
     }
 
     /// Puts an image into the registry, so that it can be pulled.
