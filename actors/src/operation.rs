@@ -4,10 +4,14 @@
 //! Invariants: its row is written before it is shown; it ends exactly once. Every step can be repeated, so that a node
 //! that was killed in the middle runs the whole operation again under its old id.
 
+pub(crate) mod backup;
+mod halfway;
 mod images;
 mod progress;
 pub(crate) mod purge;
+pub(crate) mod restore;
 mod steps;
+mod vault;
 
 use crate::{app::AppMsg, clock::now_ms, control::ControlMsg, ctx::Ctx, names::name, stack::Plan, worker};
 use engine::{EngineError, ErrorClass};
@@ -56,7 +60,9 @@ pub(crate) fn first_hold(kind: OpKind) -> Hold {
     match kind {
         OpKind::Install | OpKind::Start => Hold::Nothing,
         OpKind::Restart => Hold::Stop,
-        OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup | OpKind::Restore => Hold::None,
+        // It may go on with one that had begun to exchange data.
+        OpKind::Restore => Hold::Nothing,
+        OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup => Hold::None,
     }
 }
 

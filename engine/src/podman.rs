@@ -394,7 +394,8 @@ impl Engine for Podman {
         if let Some(parent) = to.parent() {
             self.make_folder(parent).await?;
         }
-        let command = [OsStr::new("mv"), OsStr::new("--no-target-directory"), OsStr::new("--"), from.as_os_str()];
+        let command =
+            [OsStr::new("mv"), OsStr::new("--no-target-directory"), OsStr::new("--"), from.as_os_str()];
         folder::run("move_folder", to, &command).await
     }
 

@@ -190,6 +190,17 @@ impl Sim {
         self.world().hanging_for.push((call, prefix.to_owned()));
     }
 
+    /// Lets this many more calls of a method be made as they should; those after them fail, or are never answered
+    /// where there is no error, until [`Sim::unlimited`].
+    pub fn limit(&self, call: &'static str, good: usize, then: Option<EngineError>) {
+        self.world().limits.insert(call, (good, then));
+    }
+
+    /// Ends [`Sim::limit`] for calls to come.
+    pub fn unlimited(&self, call: &'static str) {
+        self.world().limits.remove(call);
+    }
+
     /// Ends [`Sim::hang`].
     pub fn resume(&self, call: &'static str) {
         self.world().hanging.remove(call);

@@ -163,7 +163,11 @@ impl FromStr for Retention {
                 _ => return Err(format!("{key:?} is none of last, daily, weekly and monthly")),
             }
         }
-        if parsed.last == 0 { Err("the last one is always kept: use last=1 or more".into()) } else { Ok(parsed) }
+        if parsed.last == 0 {
+            Err("the last one is always kept: use last=1 or more".into())
+        } else {
+            Ok(parsed)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use actors::{Accounts, Board, Counters, EventDraft, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use protocol::{ApiError, AppId, Command, CommandAccepted, EventPage, Plan, ServiceName};
+use protocol::{ApiError, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, ServiceName};
 use std::sync::Arc;
 
 /// Lines of a container's log, each without its end.
@@ -43,6 +43,8 @@ pub trait NodeApi: Send + Sync + 'static {
         app: Option<AppId>,
         limit: u32,
     ) -> Result<EventPage, ApiError>;
+    /// The backups of an app, or of all, oldest first.
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError>;
     /// What a command would destroy; `None` for one that needs no confirmation.
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError>;
 }
@@ -87,6 +89,9 @@ impl NodeApi for actors::NodeHandle {
         limit: u32,
     ) -> Result<EventPage, ApiError> {
         Self::events(self, before, app, limit).await
+    }
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError> {
+        Self::backups(self, app).await
     }
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError> {
         Self::plan(self, command).await

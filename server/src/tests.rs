@@ -114,6 +114,18 @@ impl NodeApi for Stub {
     async fn events(&self, before: Option<u64>, _: Option<AppId>, limit: u32) -> Result<EventPage, ApiError> {
         Ok(EventPage { items: vec![], next: before.map(|before| before - u64::from(limit)) })
     }
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError> {
+        let view = |app: &str| BackupView {
+            id: "4f1c2d3e".parse().unwrap(),
+            app: app.parse().unwrap(),
+            version: "1".into(),
+            at: 1_795_215_000_000,
+            files: 12,
+            bytes: 4_096,
+        };
+        let all = [view("demo"), view("gone")].into_iter();
+        Ok(all.filter(|view| app.is_none_or(|app| view.app == *app)).collect())
+    }
     async fn plan(&self, _: &Command) -> Result<Option<Plan>, ApiError> {
         Ok(self.plan.lock().unwrap().clone())
     }

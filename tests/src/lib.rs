@@ -1,7 +1,11 @@
 //! What the tests share: a node over the simulated engine, and waiting for conditions on what it publishes.
 
 use actors::{NodeConfig, NodeHandle};
-use engine::{ExecOutput, sim::Sim};
+use engine::{
+    ExecOutput,
+    sim::{Sim, SimVault},
+    vault::Retention,
+};
 use protocol::{
     AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId, TreeView,
 };
@@ -47,6 +51,8 @@ interfaces: {main: {service: web, port: http}}
 pub struct SimNode {
     /// The engine.
     pub sim: Sim,
+    /// The repository of backups.
+    pub vault: SimVault,
     /// Whether readiness probes succeed.
     pub probes_succeed: Arc<AtomicBool>,
     /// The node.
@@ -61,7 +67,8 @@ impl SimNode {
         for manifest in manifests {
             add(dir.path(), manifest);
         }
-        let sim = Sim::new();
+        let (sim, vault) = (Sim::new(), SimVault::default());
+        sim.keep_volumes_in(dir.path().join("volumes"));
         for image in ["localhost/db:1", "localhost/web:1"] {
             sim.add_image(image);
         }
@@ -76,8 +83,8 @@ impl SimNode {
             code: i32::from(!answer.load(Ordering::Relaxed)),
             output: String::new(),
         });
-        let node = start_node(dir.path(), &sim).await;
-        Self { sim, probes_succeed, node, dir }
+        let node = start_node(dir.path(), &sim, &vault).await;
+        Self { sim, vault, probes_succeed, node, dir }
     }
 
     /// Ends the node and starts it anew over the same engine and data.
@@ -87,11 +94,11 @@ impl SimNode {
 
     /// The same, with something done in between.
     pub async fn restart_after(self, between: impl FnOnce()) -> Self {
-        let Self { sim, probes_succeed, node, dir } = self;
+        let Self { sim, vault, probes_succeed, node, dir } = self;
         node.stop().await;
         between();
-        let node = start_node(dir.path(), &sim).await;
-        Self { sim, probes_succeed, node, dir }
+        let node = start_node(dir.path(), &sim, &vault).await;
+        Self { sim, vault, probes_succeed, node, dir }
     }
 
     /// Puts a manifest into the catalog.
@@ -102,6 +109,11 @@ impl SimNode {
     /// The node's data directory.
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// The folder of a volume's files.
+    pub fn volume(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join("volumes").join(name).join("_data")
     }
 
     /// Begins an operation.
@@ -192,11 +204,13 @@ fn add(dir: &Path, manifest: &str) {
     std::fs::write(folder.join("manifest.yml"), manifest).unwrap();
 }
 
-async fn start_node(dir: &Path, sim: &Sim) -> NodeHandle {
+async fn start_node(dir: &Path, sim: &Sim, vault: &SimVault) -> NodeHandle {
     let config = NodeConfig {
         data_dir: dir.join("data"),
         catalog_dir: dir.join("catalog"),
         engine: Arc::new(sim.clone()),
+        vault: Arc::new(vault.clone()),
+        retention: Retention::default(),
         service: None,
     };
     NodeHandle::start(config).await.unwrap()

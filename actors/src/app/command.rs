@@ -32,11 +32,25 @@ impl AppState {
             self.ask_operations();
         } else {
             tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
-            self.hold = operation::first_hold(view.kind);
+            self.hold = self.first_hold(view.kind);
             // Where it does not arrive, the next incarnation finds the operation again.
             let _ = myself.cast(AppMsg::Resume(Box::new(view), command));
         }
         Ok(())
+    }
+
+    /// What holds until an operation says otherwise.
+    fn first_hold(&self, kind: OpKind) -> Hold {
+        if self.is_halfway() { Hold::Nothing } else { operation::first_hold(kind) }
+    }
+
+    /// What holds when no operation runs: an app whose data are being exchanged is not started.
+    pub(super) fn released(&self) -> Hold {
+        if self.is_halfway() { Hold::Nothing } else { Hold::None }
+    }
+
+    fn is_halfway(&self) -> bool {
+        operation::restore::is_halfway(&self.ctx, &self.plan.id)
     }
 
     fn is_at_work(&self, op: &OpId) -> bool {
@@ -127,7 +141,7 @@ impl AppState {
         // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
         self.reset().await;
         // A new install gets its containers when its images are there; everything else may begin at once.
-        self.hold = operation::first_hold(view.kind);
+        self.hold = self.first_hold(view.kind);
         self.op = Some(view.clone());
         self.show();
         let spec = operation::child_spec(&self.ctx, &self.plan, view.clone(), command.clone());
@@ -151,7 +165,7 @@ impl AppState {
             self.last_op = Some(view.id.clone());
             if self.op.as_ref().is_none_or(|op| op.id == view.id) {
                 self.op = None;
-                self.hold = if self.installed { Hold::None } else { Hold::Nothing };
+                self.hold = if self.installed { self.released() } else { Hold::Nothing };
             }
         } else {
             self.op = Some(view);
@@ -160,12 +174,29 @@ impl AppState {
     }
 
     /// An operation's actor ended: where that was not its own end, it failed.
-    pub(super) async fn op_gone(&mut self, id: &OpId, reason: &str) -> Result<(), StoreError> {
+    pub(super) async fn op_gone(
+        &mut self,
+        myself: &ActorRef<AppMsg>,
+        id: &OpId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         if self.is_at_work(id) {
             return Ok(()); // the one that ended has a successor by now
         }
         self.ctx.names.forget(&name::operation(&self.plan.id, id));
-        if self.op.as_ref().is_some_and(|op| op.id == *id) { self.abandon(reason).await } else { Ok(()) }
+        if self.op.as_ref().is_none_or(|op| op.id != *id) {
+            return Ok(());
+        }
+        // Data that are neither the old ones nor the new ones are not left like that.
+        let mut ops = self.ctx.store.ops().await?.into_iter();
+        if self.is_halfway()
+            && let Some((view, command)) = ops.find(|(view, _)| view.id == *id && !view.state.is_terminal())
+        {
+            tracing::warn!(app = %view.app, op = %id, reason, "operation ended in the middle of a restore; resumed");
+            let _ = myself.cast(AppMsg::Resume(Box::new(view), command));
+            return Ok(());
+        }
+        self.abandon(reason).await
     }
 
     /// Fails the running operation, whose actor is gone or never was.

@@ -54,7 +54,7 @@ impl AppState {
             launch: self.launch(),
             next_retry: self.parked.values().filter_map(|at| *at).min(),
             update: None,
-            backup: None,
+            backup: self.backup.clone(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The steps of every operation. Each can be repeated.
 
 use super::{
-    Hold, engine_error, images,
+    Hold, backup, engine_error, images,
     progress::{Progress, Verdict, store_error},
-    purge,
+    purge, restore,
 };
 use crate::{
     app::AppMsg,
@@ -42,8 +42,8 @@ pub(super) fn stages(command: &Command) -> &'static [&'static str] {
         Command::Update { .. } => {
             &["check", "images", "backup", "stop", "replace", "files", "start", "ready"]
         }
-        Command::Backup { .. } => &["prepare", "stop", "backup", "verify", "start", "ready"],
-        Command::Restore { .. } => &["check", "stop", "restore", "verify", "replace", "start", "ready"],
+        Command::Backup { .. } => backup::STAGES,
+        Command::Restore { .. } => restore::STAGES,
         Command::Cancel { .. } => &[],
     }
 }
@@ -74,10 +74,9 @@ pub(super) async fn run(p: &Progress, command: &Command) -> Result<(), OpError> 
             start_anew(p).await
         }
         Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
-        Command::Update { .. }
-        | Command::Backup { .. }
-        | Command::Restore { .. }
-        | Command::Cancel { .. } => Err(OpError {
+        Command::Backup { .. } => backup::run(p).await,
+        Command::Restore { snapshot, .. } => restore::run(p, snapshot).await,
+        Command::Update { .. } | Command::Cancel { .. } => Err(OpError {
             code: "unsupported".into(),
             message: "this node cannot do that yet".into(),
             hint: None,
@@ -310,7 +309,7 @@ async fn roll_back(p: &Progress) -> Result<(), OpError> {
 }
 
 /// Whether all containers are as they should be.
-fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
+pub(super) fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
     // Those of its group wait for it.
     let is_culprit = |c: &&ContainerView| c.phase == ContainerPhase::Parked && c.wait.is_empty();
     if let Some(given_up) = view.containers.iter().find(is_culprit) {
@@ -334,7 +333,7 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
     }
 }
 
-fn supply_error(error: &SupplyError) -> OpError {
+pub(super) fn supply_error(error: &SupplyError) -> OpError {
     let (code, hint) = match error {
         SupplyError::Engine(error) => return engine_error(error),
         SupplyError::Disk { .. } => {

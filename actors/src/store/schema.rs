@@ -63,6 +63,15 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX events_of_app ON events (app, seq);
 ",
     "ALTER TABLE apps ADD COLUMN anyway INTEGER NOT NULL DEFAULT 0",
+    "
+    CREATE TABLE backups (
+        id TEXT PRIMARY KEY,
+        app TEXT NOT NULL,
+        taken_at INTEGER NOT NULL,
+        view TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX backups_of_app ON backups (app, taken_at);
+",
 ];
 
 /// Opens the database in a folder, and sets one aside that is broken.

@@ -88,6 +88,19 @@ impl Sim {
         if panics {
             panic!("the simulated engine panics at {call} of {name}, as it was told to");
         }
+        let limited = match self.world().limits.get_mut(call) {
+            Some((0, then)) => Some(then.clone()),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        };
+        match limited {
+            Some(Some(error)) => return Err(error),
+            Some(None) => std::future::pending::<()>().await,
+            None => {}
+        }
         let hangs = self.world().hanging_for.iter().any(|(it, of)| *it == call && name.starts_with(of));
         if hangs {
             std::future::pending::<()>().await;
@@ -403,7 +416,8 @@ impl Engine for Sim {
             return Err(conflict(format!("volume {name}"), "volume is being used"));
         }
         world.volumes.remove(name);
-        if let Some(dir) = world.volume_dir(name).as_deref().and_then(Path::parent).filter(|dir| dir.exists()) {
+        if let Some(dir) = world.volume_dir(name).as_deref().and_then(Path::parent).filter(|dir| dir.exists())
+        {
             folder(dir, std::fs::remove_dir_all(dir))?;
         }
         Ok(())

@@ -117,7 +117,12 @@ fn disk(error: io::Error) -> VaultError {
 }
 
 /// Reads a folder with what is in it.
-fn read(path: &Path, name: &Path, into: &mut BTreeMap<PathBuf, Node>, left_out: &dyn Fn(&Path) -> bool) -> io::Result<()> {
+fn read(
+    path: &Path,
+    name: &Path,
+    into: &mut BTreeMap<PathBuf, Node>,
+    left_out: &dyn Fn(&Path) -> bool,
+) -> io::Result<()> {
     if left_out(name) {
         return Ok(());
     }
@@ -184,7 +189,8 @@ impl Vault for SimVault {
         let id: SnapshotId = format!("{:016x}", state.next)
             .parse()
             .map_err(|_| VaultError::Failed { what: "the simulated repository", message: "no id".into() })?;
-        let pending = Pending { id: id.clone(), app: request.app.clone(), version: request.version.clone(), live };
+        let pending =
+            Pending { id: id.clone(), app: request.app.clone(), version: request.version.clone(), live };
         state.snapshots.push(Stored { id, pending: pending.clone(), digest, files, confirmed: None });
         Ok(pending)
     }
@@ -217,7 +223,8 @@ impl Vault for SimVault {
 
     async fn list(&self, app: Option<&AppId>) -> Result<Vec<Snapshot>> {
         self.enter("list").await?;
-        let confirmed = self.state().snapshots.iter().filter_map(|it| it.confirmed.clone()).collect::<Vec<_>>();
+        let confirmed =
+            self.state().snapshots.iter().filter_map(|it| it.confirmed.clone()).collect::<Vec<_>>();
         Ok(confirmed.into_iter().filter(|it| app.is_none_or(|app| it.view.app == *app)).collect())
     }
 

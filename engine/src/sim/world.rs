@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) latencies: BTreeMap<&'static str, Duration>,
     pub(super) hanging: BTreeSet<&'static str>,
     pub(super) hanging_for: Vec<(&'static str, String)>,
+    /// Calls that are made as they should until so many were; what becomes of the others.
+    pub(super) limits: BTreeMap<&'static str, (usize, Option<EngineError>)>,
     pub(super) failures: BTreeMap<&'static str, VecDeque<EngineError>>,
     pub(super) failing: BTreeMap<&'static str, EngineError>,
     pub(super) damages: BTreeSet<String>,
@@ -134,6 +136,7 @@ impl Default for World {
             latencies: BTreeMap::new(),
             hanging: BTreeSet::new(),
             hanging_for: Vec::new(),
+            limits: BTreeMap::new(),
             failures: BTreeMap::new(),
             failing: BTreeMap::new(),
             damages: BTreeSet::new(),

@@ -49,7 +49,13 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    fn add(&mut self, name: &Path, entry: &Entry<'_>, content: &mut dyn Read, seen: &dyn Fn(u64)) -> io::Result<()> {
+    fn add(
+        &mut self,
+        name: &Path,
+        entry: &Entry<'_>,
+        content: &mut dyn Read,
+        seen: &dyn Fn(u64),
+    ) -> io::Result<()> {
         let mut hasher = blake3::Hasher::new();
         let mut put = |bytes: &[u8]| {
             // Each part with its length, so that no two lists of parts look alike.
@@ -116,7 +122,9 @@ impl Hasher {
             if let Some(records) = entry.pax_extensions()? {
                 // The value of one with a line end in it is cut there, which is the same on both sides.
                 for record in records.flatten() {
-                    let Some(key) = record.key().ok().and_then(|key| key.strip_prefix(ATTRIBUTE)) else { continue };
+                    let Some(key) = record.key().ok().and_then(|key| key.strip_prefix(ATTRIBUTE)) else {
+                        continue;
+                    };
                     if key.starts_with("user.") || key == ATTRIBUTES[1] {
                         attributes.insert(key.to_owned(), record.value_bytes().to_vec());
                     }

@@ -10,8 +10,11 @@ use std::path::Path;
 #[derive(Debug, Clone, Default)]
 pub struct Excludes(Vec<Vec<Pattern>>);
 
-const OPTIONS: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 impl Excludes {
     /// From their texts; one that is not well formed is told.
@@ -47,9 +50,7 @@ fn run(pattern: &[Pattern], names: &[&str]) -> bool {
         ([any, rest @ ..], _) if any.as_str() == "**" => {
             (0..=names.len()).any(|skip| run(rest, &names[skip..]))
         }
-        ([first, rest @ ..], [name, others @ ..]) => {
-            first.matches_with(name, OPTIONS) && run(rest, others)
-        }
+        ([first, rest @ ..], [name, others @ ..]) => first.matches_with(name, OPTIONS) && run(rest, others),
         (_, []) => false,
     }
 }

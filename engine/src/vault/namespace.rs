@@ -193,7 +193,8 @@ pub(super) async fn end_orphans(cache: &Path) -> Result<()> {
         let is_ours = |pid: &u32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let mut words = line.split(|byte| *byte == 0);
-            words.next().is_some_and(|program| program.ends_with(b"restic")) && words.any(|word| word == cache)
+            words.next().is_some_and(|program| program.ends_with(b"restic"))
+                && words.any(|word| word == cache)
         };
         pids.filter(is_ours).filter_map(crate::ProcessRef::of).collect::<Vec<_>>()
     };
@@ -206,7 +207,8 @@ pub(super) async fn end_orphans(cache: &Path) -> Result<()> {
             // Gone by itself meanwhile is as good; in the namespace of the containers its user is ours.
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        let late = |_| VaultError::Failed { what: WHAT, message: format!("process {} does not end", process.pid) };
+        let late =
+            |_| VaultError::Failed { what: WHAT, message: format!("process {} does not end", process.pid) };
         tokio::time::timeout(std::time::Duration::from_secs(10), exit).await.map_err(late)?;
     }
     Ok(())

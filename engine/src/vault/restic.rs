@@ -132,7 +132,8 @@ impl Restic {
         let mut command = Command::new("restic");
         command.args(["restore", "--help"]);
         let mut found = false;
-        namespace::run(command, "asking restic what it can", |line| found |= line.contains("--sparse")).await?;
+        namespace::run(command, "asking restic what it can", |line| found |= line.contains("--sparse"))
+            .await?;
         *self.sparse.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         Ok(found)
     }
@@ -218,7 +219,14 @@ pub(super) async fn hashed(
 
 /// The arguments of tar that print what a digest needs.
 pub(super) fn tar_arguments(command: &mut Command) {
-    command.args(["--create", "--file=-", "--format=posix", "--hard-dereference", "--numeric-owner", "--xattrs"]);
+    command.args([
+        "--create",
+        "--file=-",
+        "--format=posix",
+        "--hard-dereference",
+        "--numeric-owner",
+        "--xattrs",
+    ]);
     command.args(ATTRIBUTES.map(|name| format!("--xattrs-include={name}")));
 }
 
@@ -319,7 +327,8 @@ impl Vault for Restic {
         let mut command = inside("du");
         command.args(["--summarize", "--block-size=1"]).arg(path);
         let mut size = 0;
-        let told = |line: &str| size = line.split('\t').next().and_then(|size| size.parse().ok()).unwrap_or(0);
+        let told =
+            |line: &str| size = line.split('\t').next().and_then(|size| size.parse().ok()).unwrap_or(0);
         // Files that come and go meanwhile make it complain; it says a number all the same.
         namespace::run(command, WHAT, told).await?;
         Ok(size)
@@ -359,7 +368,9 @@ impl Vault for Restic {
         let mut arguments = ["forget", "--prune", "--group-by", "", "--tag"].map(str::to_owned).to_vec();
         arguments.push(format!("app:{app},{VERIFIED}"));
         let Retention { last, daily, weekly, monthly } = *keep;
-        for (key, number) in [("last", last.max(1)), ("daily", daily), ("weekly", weekly), ("monthly", monthly)] {
+        for (key, number) in
+            [("last", last.max(1)), ("daily", daily), ("weekly", weekly), ("monthly", monthly)]
+        {
             if number > 0 {
                 arguments.extend([format!("--keep-{key}"), number.to_string()]);
             }
@@ -369,8 +380,8 @@ impl Vault for Restic {
 
     fn free(&self, path: &Path) -> Result<u64> {
         let there = path.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
-        let stat = rustix::fs::statvfs(there)
-            .map_err(|error| failed("looking for free space")(error.into()))?;
+        let stat =
+            rustix::fs::statvfs(there).map_err(|error| failed("looking for free space")(error.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 

@@ -126,8 +126,7 @@ fn milliseconds(time: &str) -> Option<u64> {
     let year = if month <= 2 { year - 1 } else { year };
     let of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days =
-        year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let days = year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;
     u64::try_from(seconds * 1000 + millis).ok()
 }
@@ -203,7 +202,10 @@ mod tests {
     #[test]
     fn causes_are_told_apart() {
         let cause = |said| cause("x", said, Path::new("/p"));
-        assert_eq!(cause("Fatal: wrong password or no key found"), VaultError::WrongPassword { file: "/p".into() });
+        assert_eq!(
+            cause("Fatal: wrong password or no key found"),
+            VaultError::WrongPassword { file: "/p".into() }
+        );
         let locked = "unable to create lock in backend: repository is already locked by PID 7 on vm by root";
         assert!(matches!(cause(locked), VaultError::Locked { .. }));
         assert!(matches!(cause("write /r/data: no space left on device"), VaultError::NoSpace { .. }));

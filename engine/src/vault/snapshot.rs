@@ -1,7 +1,7 @@
 //! Writing a snapshot.
 
 use super::{
-    Excludes, Hasher, Pending, Result, Restic, Sink, SnapshotRequest, VaultError,
+    Excludes, Hasher, Pending, Restic, Result, Sink, SnapshotRequest, VaultError,
     namespace::{self, View},
     restic::{hashed, literally, tar_arguments},
     said::{self, Line, PENDING},
@@ -71,7 +71,8 @@ impl Restic {
                     let all = self.snapshots(&format!("app:{},{PENDING}", request.app)).await?;
                     let mut ids = all.into_iter().map(|it| it.id);
                     let found = ids.find(|id| !short.is_empty() && id.starts_with(&short));
-                    let lost = || VaultError::Failed { what: WHAT, message: "it is not in the repository".into() };
+                    let lost =
+                        || VaultError::Failed { what: WHAT, message: "it is not in the repository".into() };
                     return found.ok_or_else(lost);
                 }
             }

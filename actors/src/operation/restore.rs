@@ -1,0 +1,359 @@
+//! A restore: the data of a snapshot are written beside the live ones, compared with the snapshot, and only then
+//! exchanged; the old ones are kept until the app is ready with the new ones, and are back where it is not.
+
+use super::{
+    Hold, engine_error,
+    halfway::{Direction, Halfway, Slot},
+    progress::Progress,
+    steps::supply_error,
+    vault::{
+        APP, DATA, SECRETS, VOLUMES, amount, compare, desired, disk_error, down, fail, meter, remember, up,
+        vault_error,
+    },
+};
+use crate::{calls::GRACE, ctx::Ctx, places::in_order_of_removal, private, supply};
+use apps::{LABEL_APP, LABEL_NODE};
+use engine::vault::{Part, Snapshot, VaultError};
+use protocol::{AppId, Desired, OpError, Plan, SnapshotId};
+use std::{
+    path::{Component, Path},
+    time::Duration,
+};
+
+pub(crate) use super::halfway::is_halfway;
+
+/// The stages of a restore, in order.
+pub(super) const STAGES: &[&str] = &["check", "restore", "verify", "stop", "replace", "start", "ready"];
+/// Pause between two looks at how much is restored.
+const LOOK: Duration = Duration::from_secs(3);
+/// Bytes that stay free beside what is restored.
+const MARGIN: u64 = 64 << 20;
+/// Name of the folder beside the live data; no app and no volume is called so.
+const BESIDE: &str = ".restore";
+
+/// What a restore would replace, for people.
+pub(crate) async fn plan(ctx: &Ctx, app: &AppId, snapshot: &SnapshotId) -> Result<Option<Plan>, OpError> {
+    let known = super::backup::known(ctx, Some(app)).await?;
+    let Some(view) = known.into_iter().find(|view| view.id == *snapshot) else { return Ok(None) };
+    let removes = vec![
+        format!(
+            "the data that {app} has now: what was written since the backup, and what the backup leaves out"
+        ),
+        "the secrets that it has now, where the backup has others".to_owned(),
+    ];
+    let keeps = vec![
+        format!("the backup of version {}: {} files, {}", view.version, view.files, amount(view.bytes)),
+        "the present data, until the app is ready with those of the backup".to_owned(),
+    ];
+    Ok(Some(Plan { removes, keeps, dependents: vec![], type_to_confirm: Some(app.to_string()) }))
+}
+
+/// What an earlier attempt at the same restore has left.
+enum Earlier {
+    /// Nothing, or nothing any more.
+    Nothing,
+    /// It has begun to exchange data.
+    Halfway(Halfway),
+    /// It was good.
+    Done,
+}
+
+/// Carries out a restore.
+pub(super) async fn run(p: &Progress, snapshot: &SnapshotId) -> Result<(), OpError> {
+    let halfway = match resumed(p, snapshot).await? {
+        Earlier::Done => return Ok(()),
+        Earlier::Halfway(halfway) => halfway,
+        Earlier::Nothing => {
+            p.hold(Hold::None);
+            let prepared = prepare(p, snapshot, &|key| p.begin(key)).await?;
+            p.begin("stop");
+            p.hold(Hold::Stop);
+            down(p).await?;
+            prepared
+        }
+    };
+    p.begin("replace");
+    let tried = async {
+        forward(p, &halfway).await?;
+        p.begin("start");
+        begin_anew(p).await
+    };
+    match tried.await {
+        Ok(()) => settle(p, halfway).await,
+        Err(error) => Err(undone(p, halfway, error).await),
+    }
+}
+
+/// Goes back to the old data; what is told of it.
+async fn undone(p: &Progress, halfway: Halfway, error: OpError) -> OpError {
+    p.detail("going back to the data from before");
+    match back(p, halfway).await {
+        Ok(()) => {
+            p.hold(Hold::None);
+            let message = format!("{}; the data from before the restore are back", error.message);
+            OpError { message, ..error }
+        }
+        Err(second) => {
+            let message = format!("{}; and not all could be put back: {}", error.message, second.message);
+            let hint = "the app is not started like this: restore a backup, the same or another one";
+            OpError { message, hint: Some(hint.into()), retryable: true, ..error }
+        }
+    }
+}
+
+/// Puts the data of a snapshot back as a part of another operation, whose containers are stopped and stay so.
+#[expect(dead_code, reason = "the update calls it")]
+pub(super) async fn put_back(p: &Progress, snapshot: &SnapshotId) -> Result<(), OpError> {
+    let halfway = match resumed(p, snapshot).await? {
+        Earlier::Done => return Ok(()),
+        Earlier::Halfway(halfway) => halfway,
+        Earlier::Nothing => prepare(p, snapshot, &|_| ()).await?,
+    };
+    match forward(p, &halfway).await {
+        Ok(()) => settle(p, halfway).await,
+        Err(error) => Err(undone(p, halfway, error).await),
+    }
+}
+
+/// Ends what an earlier restore has begun, unless it is to be gone on with.
+async fn resumed(p: &Progress, snapshot: &SnapshotId) -> Result<Earlier, OpError> {
+    let found = Halfway::read(&p.ctx, &p.plan.id);
+    let Some(halfway) =
+        found.map_err(|error| disk_error("the journal of a restore cannot be read", &error))?
+    else {
+        return Ok(Earlier::Nothing);
+    };
+    p.detail("going on with a restore that was interrupted");
+    let is_same = halfway.snapshot == *snapshot;
+    if halfway.direction == Direction::Settled {
+        settle(p, halfway).await?;
+        return Ok(if is_same { Earlier::Done } else { Earlier::Nothing });
+    }
+    p.hold(Hold::Stop);
+    down(p).await?;
+    if is_same && halfway.direction == Direction::Forward {
+        return Ok(Earlier::Halfway(halfway));
+    }
+    back(p, halfway).await?;
+    Ok(Earlier::Nothing)
+}
+
+/// Writes the snapshot beside the live data, and compares the two. The app runs on meanwhile.
+async fn prepare(
+    p: &Progress,
+    snapshot: &SnapshotId,
+    begin: &(dyn Fn(&'static str) + Sync),
+) -> Result<Halfway, OpError> {
+    begin("check");
+    p.detail("opening the repository");
+    let refused = |error| vault_error(&error);
+    p.ctx.vault.open().await.map_err(refused)?;
+    let all = p.ctx.vault.list(Some(&p.plan.id)).await.map_err(refused)?;
+    let absent = || vault_error(&VaultError::NotFound(snapshot.clone()));
+    let found = all.into_iter().find(|it| it.view.id == *snapshot).ok_or_else(absent)?;
+    let slots = slots(p, &found).await?;
+    check_space(p, &slots, found.digest.bytes)?;
+    remove_beside(p, &slots).await?;
+    let written = async {
+        begin("restore");
+        fetch(p, &found, &slots).await?;
+        begin("verify");
+        let parts: Vec<Part> =
+            slots.iter().map(|slot| Part { name: slot.part.clone(), path: slot.fresh() }).collect();
+        let sink = meter(p, "comparing with the backup", Some(found.digest.bytes));
+        let restored = p.ctx.vault.digest(&parts, sink).await.map_err(refused)?;
+        compare(&restored, &found.digest, "what was restored is not what was backed up")
+    };
+    if let Err(error) = written.await {
+        // Nothing was exchanged yet: the app has not noticed.
+        if let Err(left) = remove_beside(p, &slots).await {
+            p.leave_behind(vec![format!("restored files: {}", left.message)]);
+        }
+        return Err(error);
+    }
+    Ok(Halfway { snapshot: snapshot.clone(), direction: Direction::Forward, slots })
+}
+
+async fn remove_beside(p: &Progress, slots: &[Slot]) -> Result<(), OpError> {
+    for slot in slots {
+        p.ctx.engine.remove_folder(&slot.beside).await.map_err(|error| engine_error(&error))?;
+    }
+    Ok(())
+}
+
+/// Where each part of the snapshot goes.
+async fn slots(p: &Progress, snapshot: &Snapshot) -> Result<Vec<Slot>, OpError> {
+    let (plan, rendered) = (&p.plan, &p.plan.rendered);
+    let data = p.ctx.app_dir(&plan.id);
+    let own = p.ctx.dirs.data.join("data").join(format!("{BESIDE}-{}", plan.id));
+    let mut slots = Vec::new();
+    for (number, part) in snapshot.parts.iter().enumerate() {
+        let (kind, rest) = part.split_once('/').unwrap_or((part, ""));
+        let is_plain = Path::new(part).components().all(|it| matches!(it, Component::Normal(_)));
+        let (live, beside) = match (kind, rest) {
+            (VOLUMES, name) if is_plain && !name.is_empty() && !name.contains('/') => {
+                let named = plan.manifest.volumes.keys().zip(&rendered.volumes).find(|(it, _)| *it == name);
+                // One that this version of the app does not have any more comes back all the same.
+                let volume =
+                    named.map_or_else(|| format!("{}_{name}", plan.id), |(_, volume)| volume.clone());
+                let refused = |error| engine_error(&error);
+                p.ctx.engine.ensure_volume(&volume, &rendered.labels).await.map_err(refused)?;
+                let live = p.ctx.engine.volume_dir(&volume).await.map_err(refused)?;
+                let beside = live.parent().unwrap_or(&live).join(BESIDE);
+                (Some(live), beside)
+            }
+            (DATA, "") => (Some(data.clone()), own.clone()),
+            (DATA, below) if is_plain => (Some(data.join(below)), own.clone()),
+            (SECRETS, "") => (Some(p.ctx.secrets_dir(&plan.id)), own.clone()),
+            (APP, "") => (None, own.clone()),
+            _ => {
+                let hint = "was it written by a newer version of the node?";
+                return Err(fail(
+                    "unknown_part",
+                    format!("nobody knows where {part:?} belongs"),
+                    hint,
+                    false,
+                ));
+            }
+        };
+        slots.push(Slot::new(part.clone(), live, beside, number));
+    }
+    Ok(slots)
+}
+
+fn check_space(p: &Progress, slots: &[Slot], bytes: u64) -> Result<(), OpError> {
+    for slot in slots {
+        let free = p.ctx.vault.free(&slot.beside).map_err(|error| vault_error(&error))?;
+        let needed = bytes.saturating_add(MARGIN);
+        if free < needed {
+            let message = format!(
+                "{} are free in {}, {} are needed: old and new data are there side by side",
+                amount(free),
+                slot.beside.parent().unwrap_or(&slot.beside).display(),
+                amount(needed)
+            );
+            return Err(fail("no_space", message, "free some space on the disk and try again", true));
+        }
+    }
+    Ok(())
+}
+
+/// Writes every part into its place beside the live data.
+async fn fetch(p: &Progress, snapshot: &Snapshot, slots: &[Slot]) -> Result<(), OpError> {
+    let refused = |error| engine_error(&error);
+    let mut before = 0;
+    for slot in slots {
+        let incoming = slot.incoming();
+        private::folder(&incoming)
+            .map_err(|error| disk_error("a folder for the restored data cannot be made", &error))?;
+        let sink = meter(p, "restoring", Some(snapshot.digest.bytes));
+        let restore = p.ctx.vault.restore(&snapshot.view.id, &slot.part, &incoming);
+        let look = async {
+            // restic does not say how far it is.
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Ok(size) = p.ctx.vault.size(&incoming).await {
+                    sink(before + size, None);
+                }
+            }
+        };
+        tokio::select! {
+            restored = restore => restored.map_err(|error| vault_error(&error))?,
+            () = look => {}
+        }
+        before += p.ctx.vault.size(&incoming).await.unwrap_or(0);
+        p.ctx.engine.move_folder(&incoming.join(&slot.part), &slot.fresh()).await.map_err(refused)?;
+        p.ctx.engine.remove_folder(&incoming).await.map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// The new data take the place of the old ones.
+async fn forward(p: &Progress, halfway: &Halfway) -> Result<(), OpError> {
+    record(p, halfway)?;
+    for slot in &halfway.slots {
+        let Some(live) = &slot.live else { continue };
+        p.detail(format!("putting {} in place", slot.part));
+        let refused = |error| engine_error(&error);
+        let engine = &p.ctx.engine;
+        if !slot.fresh().exists() {
+            continue; // an earlier attempt has done it
+        }
+        if !slot.old().exists() {
+            // Where it has none, an empty one is what comes back.
+            engine.make_folder(live).await.map_err(refused)?;
+            engine.move_folder(live, &slot.old()).await.map_err(refused)?;
+        }
+        engine.move_folder(&slot.fresh(), live).await.map_err(refused)?;
+    }
+    renew_secrets(p).await
+}
+
+/// The old data come back, and the new ones go.
+async fn back(p: &Progress, mut halfway: Halfway) -> Result<(), OpError> {
+    p.hold(Hold::Stop);
+    down(p).await?;
+    halfway.direction = Direction::Back;
+    record(p, &halfway)?;
+    for slot in &halfway.slots {
+        let Some(live) = slot.live.as_ref().filter(|_| slot.old().exists()) else { continue };
+        let refused = |error| engine_error(&error);
+        if !slot.fresh().exists() {
+            p.ctx.engine.move_folder(live, &slot.fresh()).await.map_err(refused)?;
+        }
+        p.ctx.engine.move_folder(&slot.old(), live).await.map_err(refused)?;
+    }
+    renew_secrets(p).await?;
+    clear(p, &halfway).await
+}
+
+/// The new data are good: the old ones go.
+async fn settle(p: &Progress, mut halfway: Halfway) -> Result<(), OpError> {
+    halfway.direction = Direction::Settled;
+    record(p, &halfway)?;
+    p.detail("removing the data from before the restore");
+    clear(p, &halfway).await?;
+    remember(p).await
+}
+
+fn record(p: &Progress, halfway: &Halfway) -> Result<(), OpError> {
+    halfway
+        .write(&p.ctx, &p.plan.id)
+        .map_err(|error| disk_error("the journal of the restore cannot be written", &error))
+}
+
+async fn clear(p: &Progress, halfway: &Halfway) -> Result<(), OpError> {
+    remove_beside(p, &halfway.slots).await?;
+    Halfway::remove(&p.ctx, &p.plan.id)
+        .map_err(|error| disk_error("the journal of the restore cannot be removed", &error))
+}
+
+/// The engine has its own copies of secrets, and so have containers that were made with them: both are made anew.
+async fn renew_secrets(p: &Progress) -> Result<(), OpError> {
+    let refused = |error| engine_error(&error);
+    if p.plan.rendered.secrets.is_empty() {
+        return Ok(());
+    }
+    for secret in &p.plan.rendered.secrets {
+        p.ctx.engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
+    }
+    let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
+    let mut made = p.ctx.engine.list(&own).await.map_err(refused)?;
+    in_order_of_removal(&mut made);
+    for container in &made {
+        let gone = p.ctx.calls.dispose(&p.ctx.engine, &container.name, &container.id, GRACE).await;
+        gone.map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Starts the app again, where it should run.
+async fn begin_anew(p: &Progress) -> Result<(), OpError> {
+    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))?;
+    p.hold(Hold::None);
+    if desired(p).await? != Desired::Running {
+        return Ok(());
+    }
+    p.begin("ready");
+    up(p).await
+}
