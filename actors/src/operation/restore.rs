@@ -286,7 +286,7 @@ async fn forward(p: &Progress, halfway: &Halfway) -> Result<(), OpError> {
         }
         engine.move_folder(&slot.fresh(), live).await.map_err(refused)?;
     }
-    renew_secrets(p).await
+    renew_supply(p).await
 }
 
 /// The old data come back, and the new ones go.
@@ -303,7 +303,7 @@ async fn back(p: &Progress, mut halfway: Halfway) -> Result<(), OpError> {
         }
         p.ctx.engine.move_folder(&slot.old(), live).await.map_err(refused)?;
     }
-    renew_secrets(p).await?;
+    renew_supply(p).await?;
     clear(p, &halfway).await
 }
 
@@ -328,14 +328,17 @@ async fn clear(p: &Progress, halfway: &Halfway) -> Result<(), OpError> {
         .map_err(|error| disk_error("the journal of the restore cannot be removed", &error))
 }
 
-/// The engine has its own copies of secrets, and so have containers that were made with them: both are made anew.
-async fn renew_secrets(p: &Progress) -> Result<(), OpError> {
+/// What the node makes for the app fits its data: the engine has its own copies of secrets, and so have containers that
+/// were made with them, so both are made anew.
+async fn renew_supply(p: &Progress) -> Result<(), OpError> {
     let refused = |error| engine_error(&error);
-    if p.plan.rendered.secrets.is_empty() {
-        return Ok(());
-    }
-    for secret in &p.plan.rendered.secrets {
+    let secrets = &p.plan.rendered.secrets;
+    for secret in secrets {
         p.ctx.engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
+    }
+    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))?;
+    if secrets.is_empty() {
+        return Ok(());
     }
     let own = [(LABEL_APP, p.plan.id.as_str()), (LABEL_NODE, p.ctx.node_id())];
     let mut made = p.ctx.engine.list(&own).await.map_err(refused)?;
@@ -349,7 +352,6 @@ async fn renew_secrets(p: &Progress) -> Result<(), OpError> {
 
 /// Starts the app again, where it should run.
 async fn begin_anew(p: &Progress) -> Result<(), OpError> {
-    supply::ensure(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))?;
     p.hold(Hold::None);
     if desired(p).await? != Desired::Running {
         return Ok(());
