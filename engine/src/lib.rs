@@ -1,4 +1,5 @@
-//! The container engine: the [`Engine`] trait, the Podman adapter behind it, and a simulated engine for tests.
+//! The container engine: the [`Engine`] trait, the Podman adapter behind it, and a simulated engine for tests; and the
+//! repository of backups, [`vault`].
 //!
 //! This is the only crate that knows Podman; its state words are translated here, once.
 //! It must never decide anything: it observes and does what it is told.

@@ -6,7 +6,7 @@ mod support;
 use crate::{fault::support::Rig, node::support::podman, owner};
 use protocol::{OpState, Phase};
 use std::{collections::BTreeSet, fs};
-use support::{Hand, KEPT, archy, arguments_of_all, backups, begin, listing, redis, until_stage};
+use support::{Hand, KEPT, archy, arguments_of_all, backups, begin, done, listing, redis, until_stage};
 
 /// Files that are hard to keep: rights, links, holes, attributes, odd names.
 const AWKWARD: &str = "mkdir -p /files/deep/er /files/cache && cd /files && \
@@ -64,26 +64,30 @@ async fn kept() {
     assert_eq!(after, by_hand, "owners, rights, links, attributes and content");
     assert!(hand.blocks(&files.join("sparse")) < 2 << 20, "holes are kept");
     // Of one that is stopped, also what its program would change at once.
-    rig.operate(app, "stop").await;
+    done(&rig, &["stop", &app.id]);
     rig.until(app, |row| row.phase == Phase::Stopped).await;
-    assert!(archy(&rig, &["restore", &app.id, "--confirm", &id]).status.success());
+    done(&rig, &["restore", &app.id, "--confirm", &id]);
     assert_eq!(listing(&volume), listing(&out.join("volumes/db")));
     assert_eq!(rig.app(app).phase, Phase::Stopped);
-    rig.operate(app, "start").await;
+    done(&rig, &["start", &app.id]);
 
     // Online, nothing is restarted.
-    rig.install(online).await;
+    done(&rig, &["install", &online.id]);
     redis(online, &["set", "live", "1"]);
     let running = rig.facts(online);
-    assert!(archy(&rig, &["backup", &online.id]).status.success(), "{}", rig.log());
+    done(&rig, &["backup", &online.id]);
     assert!(rig.facts(online).iter().all(|(name, fact)| fact.same_run(&running[name])));
 
-    let events = rig.client.events(None, None, 200).await.unwrap();
-    shown.extend([rig.log(), format!("{events:?}"), format!("{:?}", rig.history)]);
+    let events = archy(&rig, &["events", "-n", "500", "--json"]);
+    shown.extend([
+        rig.log(),
+        String::from_utf8_lossy(&events.stdout).into_owned(),
+        format!("{:?}", rig.history),
+    ]);
     shown.insert(podman(&["inspect", &app.container("db")]));
     assert!(shown.iter().all(|text| !text.contains(&secret)), "the secret is shown");
     for app in [online, app] {
-        rig.operate(app, "uninstall").await;
+        done(&rig, &["uninstall", &app.id]);
     }
     assert_eq!(backups(&archy(&rig, &["backups", "--json"])).len(), 2, "they outlive the apps");
 }
@@ -139,7 +143,7 @@ async fn damaged() {
         assert_eq!(error.code, code, "{error:?}\n{}", rig.log());
         rig.until(app, |row| row.phase == Phase::Running).await;
     };
-    assert!(archy(&rig, &["backup", &app.id]).status.success(), "{}", rig.log());
+    done(&rig, &["backup", &app.id]);
     let dir = rig.dir.path().join("data/backups");
     // Another password opens nothing, and no second repository is made.
     let password = fs::read_to_string(dir.join("password")).unwrap();
@@ -151,7 +155,7 @@ async fn damaged() {
     // A lock whose owner lives is respected, and one whose owner is dead is taken away.
     let hand = Hand::new(&rig);
     hand.leave_a_lock();
-    assert!(archy(&rig, &["backup", &app.id]).status.success(), "{}", rig.log());
+    done(&rig, &["backup", &app.id]);
     // A byte that fell over is found before anybody counts on it.
     hand.spoil_a_pack();
     fails(&mut rig, "repository_damaged").await;

@@ -6,6 +6,7 @@ use super::{
     Hold, engine_error,
     progress::{Progress, Verdict, store_error},
     restore,
+    steps::reach_engine,
     vault::{amount, compare, desired, down, fail, meter, parts, remember, up, vault_error},
 };
 use apps::manifest::{BackupMode, ServiceExec};
@@ -50,6 +51,7 @@ async fn carry_out(p: &Progress, begin: Begin<'_>) -> Result<Option<SnapshotId>,
         let hint = "restore a backup first, the same or another one";
         return Err(fail("restore_unfinished", "a restore of this app was not finished", hint, false));
     }
+    reach_engine(p).await?;
     let parts = parts(p).await?;
     if parts.is_empty() {
         return Ok(None);

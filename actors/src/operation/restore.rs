@@ -5,7 +5,7 @@ use super::{
     Hold, engine_error,
     halfway::{Direction, Halfway, Slot},
     progress::Progress,
-    steps::supply_error,
+    steps::{reach_engine, supply_error},
     vault::{
         APP, DATA, SECRETS, VOLUMES, amount, compare, desired, disk_error, down, fail, meter, remember, up,
         vault_error,
@@ -117,6 +117,7 @@ pub(super) async fn put_back(p: &Progress, snapshot: &SnapshotId) -> Result<(), 
 
 /// Ends what an earlier restore has begun, unless it is to be gone on with.
 async fn resumed(p: &Progress, snapshot: &SnapshotId) -> Result<Earlier, OpError> {
+    reach_engine(p).await?;
     let found = Halfway::read(&p.ctx, &p.plan.id);
     let Some(halfway) =
         found.map_err(|error| disk_error("the journal of a restore cannot be read", &error))?

@@ -162,7 +162,7 @@ fn in_the_way(name: &str) -> OpError {
 }
 
 /// Waits for the engine: right after the node's start it may still be on its way.
-async fn reach_engine(p: &Progress) -> Result<(), OpError> {
+pub(super) async fn reach_engine(p: &Progress) -> Result<(), OpError> {
     let deadline = Instant::now() + ENGINE;
     loop {
         match p.ctx.engine.info().await {

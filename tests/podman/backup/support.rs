@@ -4,7 +4,10 @@ use crate::{
     fault::support::{Rig, Stack},
     node::support::{BOUND, podman, variable},
 };
-use protocol::{BackupView, Command, OpId, OpView, Row, StageState, client::ClientError};
+use protocol::{
+    BackupView, Command, OpId, OpView, Row, StageState,
+    client::{Auth, Client, ClientError},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -49,6 +52,13 @@ pub(super) fn archy(rig: &Rig, args: &[&str]) -> Output {
     command.output().expect("ARCHY_BIN can be run")
 }
 
+/// The same, and expects a good end.
+pub(super) fn done(rig: &Rig, args: &[&str]) {
+    let output = archy(rig, args);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{args:?}: {said}\n{}", rig.log());
+}
+
 /// What `archy backups --json` has printed.
 pub(super) fn backups(output: &Output) -> Vec<BackupView> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,16 +69,20 @@ pub(super) fn backups(output: &Output) -> Vec<BackupView> {
 /// Begins a backup, or a restore of the last one.
 pub(super) async fn begin(rig: &Rig, stack: &Stack, what: &str) -> OpId {
     let app = stack.id.parse().unwrap();
+    // A client of its own: the connection of one that was not looked at for seconds is closed by now.
+    let data = rig.dir.path().join("data");
+    let read = |name: &str| fs::read_to_string(data.join(name)).unwrap().trim().to_owned();
+    let client = Client::new(&read("url"), Auth::Bearer(read("owner-token"))).unwrap();
     if what == "backup" {
-        return rig.client.command(&Command::Backup { app }, None).await.unwrap().op_id;
+        return client.command(&Command::Backup { app }, None).await.unwrap().op_id;
     }
     let path = format!("/api/v1/apps/{app}/backups");
-    let snapshot = rig.client.get::<Vec<BackupView>>(&path).await.unwrap().pop().unwrap().id;
+    let snapshot = client.get::<Vec<BackupView>>(&path).await.unwrap().pop().unwrap().id;
     let command = Command::Restore { app, snapshot };
-    let refused = rig.client.command(&command, None).await.unwrap_err();
+    let refused = client.command(&command, None).await.unwrap_err();
     let ClientError::Refused(refused) = refused else { panic!("{refused:?}") };
     let token = refused.confirm.unwrap().token;
-    rig.client.command_confirmed(&command, &token).await.unwrap().op_id
+    client.command_confirmed(&command, &token).await.unwrap().op_id
 }
 
 /// Waits until a stage of an operation runs, or the operation has ended.
