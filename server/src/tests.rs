@@ -14,8 +14,8 @@ use actors::{Accounts, Board, Counters, EventDraft, LogLine};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use protocol::{
-    ApiError, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row, ServiceName,
-    StreamId,
+    ApiError, AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row,
+    ServiceName, StreamId,
     client::{Auth, Client},
 };
 use std::{

@@ -3,13 +3,16 @@ use crate::{
     ctx::Dirs,
     store::{StoreActor, StoreArgs},
 };
-use engine::sim::Sim;
+use engine::{
+    sim::{Sim, SimVault},
+    vault::Retention,
+};
 use protocol::EventActor;
 use std::path::Path;
 
 fn ctx(dir: &Path) -> Ctx {
     let dirs = Dirs { data: dir.to_owned(), catalog: dir.to_owned() };
-    Ctx::new(Arc::new(Sim::new()), dirs, "e".into())
+    Ctx::new(Arc::new(Sim::new()), (Arc::new(SimVault::default()), Retention::default()), dirs, "e".into())
 }
 
 async fn store(ctx: &Ctx, dir: &Path) -> ractor::ActorCell {
