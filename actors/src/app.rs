@@ -32,7 +32,10 @@ use crate::{
     store::StoreError,
 };
 use needs::{Needs, Own};
-use protocol::{AppId, AppView, Command, ContainerPhase, Desired, OpId, OpView, Row, ServiceName, StreamId};
+use protocol::{
+    AppId, AppView, BackupView, Command, ContainerPhase, Desired, OpId, OpKind, OpView, Row, ServiceName,
+    StreamId,
+};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::{collections::BTreeMap, sync::Arc};
 use supervisor::{ExitReason, SupervisorRef};
@@ -146,6 +149,8 @@ pub(crate) struct AppState {
     last_op: Option<OpId>,
     hold: Hold,
     needs: Needs,
+    /// Its last confirmed backup.
+    backup: Option<BackupView>,
     /// What others have been told of this app.
     introduced: Option<Arc<Neighbour>>,
     engine_ok: bool,
@@ -154,6 +159,11 @@ pub(crate) struct AppState {
     forgotten: bool,
     /// Its stack is being ended on purpose, and its operation with it.
     leaving: bool,
+}
+
+/// The newest of an app's backups that the store knows of.
+async fn last_backup(ctx: &Ctx, app: &AppId) -> Result<Option<BackupView>, StoreError> {
+    Ok(ctx.store.backups(Some(app)).await?.pop())
 }
 
 /// The actor.
@@ -174,6 +184,7 @@ impl Actor for App {
         let row = ctx.store.app(&plan.id).await?;
         let (desired, installed, anyway) =
             row.map_or((Desired::Absent, false, false), |row| (row.desired, row.installed, row.anyway));
+        let backup = last_backup(&ctx, &plan.id).await?;
         let shown = ctx.board.row(StreamId::Apps, plan.id.as_str());
         let shown: Option<AppView> = shown.and_then(|json| serde_json::from_str(&json).ok());
         let shown = shown.filter(|shown| shown.installed);
@@ -199,6 +210,7 @@ impl Actor for App {
             // Until its operation says otherwise, an app that is not installed yet gets no containers.
             hold: if installed { Hold::None } else { Hold::Nothing },
             needs: Needs::new(anyway),
+            backup,
             introduced: None,
             engine_ok,
             observed_at: seen_at.or(reached_at).unwrap_or_else(now_ms),
@@ -261,7 +273,14 @@ impl Actor for App {
                 }
             }
             AppMsg::Departed(other) => state.needs.departed(&other),
-            AppMsg::Op(view, hold) => state.op(*view, hold),
+            AppMsg::Op(view, hold) => {
+                let may_have_changed = view.state.is_terminal()
+                    && matches!(view.kind, OpKind::Backup | OpKind::Restore | OpKind::Update);
+                state.op(*view, hold);
+                if may_have_changed {
+                    state.backup = last_backup(&state.ctx, &state.plan.id).await?;
+                }
+            }
             AppMsg::OpGone(id, reason) => state.op_gone(&myself, &id, &reason).await?,
             AppMsg::Resume(view, command) => state.resume(&myself, *view, command).await,
             AppMsg::Cancel(op, reply) => {
@@ -294,7 +313,8 @@ impl Actor for App {
             AppMsg::Forgotten(reply) => {
                 state.forgotten = true;
                 state.ctx.coming.set(&state.ctx, &state.plan.id, 0);
-                state.ctx.publish(Row::App(Box::new(not_installed(&state.plan.manifest))));
+                let row = not_installed(&state.plan.manifest, state.backup.clone());
+                state.ctx.publish(Row::App(Box::new(row)));
                 let _ = reply.send(());
             }
         }

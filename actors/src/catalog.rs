@@ -5,7 +5,7 @@
 
 use crate::{app::AppMsg, clock::now_ms, ctx::Ctx, names::name};
 use apps::{CatalogApp, Manifest, load_catalog};
-use protocol::{AppId, AppView, Confidence, Desired, Phase, Row};
+use protocol::{AppId, AppView, BackupView, Confidence, Desired, Phase, Row};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub(crate) enum FindError {
 }
 
 /// The row of an app that is not on the node.
-pub(crate) fn not_installed(manifest: &Manifest) -> AppView {
+pub(crate) fn not_installed(manifest: &Manifest, backup: Option<BackupView>) -> AppView {
     let now = now_ms();
     AppView {
         id: manifest.id.clone(),
@@ -56,7 +56,7 @@ pub(crate) fn not_installed(manifest: &Manifest) -> AppView {
         launch: Vec::new(),
         next_retry: None,
         update: None,
-        backup: None,
+        backup,
     }
 }
 
@@ -109,7 +109,8 @@ impl Actor for Catalog {
                 let on_node: BTreeSet<AppId> =
                     state.ctx.store.apps().await?.into_iter().map(|row| row.id).collect();
                 for app in state.apps.values().filter(|app| !on_node.contains(&app.manifest.id)) {
-                    state.ctx.publish(Row::App(Box::new(not_installed(&app.manifest))));
+                    let backup = state.ctx.store.backups(Some(&app.manifest.id)).await?.pop();
+                    state.ctx.publish(Row::App(Box::new(not_installed(&app.manifest, backup))));
                 }
             }
             CatalogMsg::All(reply) => {

@@ -15,7 +15,10 @@ use crate::{
     store::Store,
     tree::Tree,
 };
-use engine::Engine;
+use engine::{
+    Engine,
+    vault::{Retention, Vault},
+};
 use protocol::{AppId, Row};
 use std::{
     path::PathBuf,
@@ -31,6 +34,10 @@ pub(crate) struct Ctx {
     pub(crate) store: Store,
     /// The container engine.
     pub(crate) engine: Arc<dyn Engine>,
+    /// The repository of backups.
+    pub(crate) vault: Arc<dyn Vault>,
+    /// How many backups of an app are kept.
+    pub(crate) retention: Retention,
     /// Calls that change containers.
     pub(crate) calls: Calls,
     /// Whether the engine can be reached.
@@ -71,12 +78,20 @@ pub(crate) struct Dirs {
 
 impl Ctx {
     /// The parts of a new node.
-    pub(crate) fn new(engine: Arc<dyn Engine>, dirs: Dirs, epoch: String, faults: Option<Faults>) -> Self {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        (vault, retention): (Arc<dyn Vault>, Retention),
+        dirs: Dirs,
+        epoch: String,
+        faults: Option<Faults>,
+    ) -> Self {
         let names = Names::default();
         Self {
             store: Store::new(names.clone()),
             names,
             engine,
+            vault,
+            retention,
             calls: Calls::default(),
             reach: Reach::default(),
             coming: Coming::default(),

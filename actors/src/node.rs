@@ -27,17 +27,20 @@ use crate::{
     meter::Meter,
     names::name,
     observer::Observer,
-    operation::{Faults, purge},
+    operation::{Faults, backup, purge, restore},
     private,
     service::{Service, ServiceConfig},
     stack,
     store::{StoreActor, StoreArgs, StoreError},
 };
-use engine::{Engine, LogLine};
+use engine::{
+    Engine, LogLine,
+    vault::{Retention, Vault},
+};
 use futures_util::{StreamExt, stream::BoxStream};
 use protocol::{
-    ApiError, AppId, AppView, Command, CommandAccepted, ErrorCode, EventActor, EventPage, ServiceName,
-    StreamId,
+    ApiError, AppId, AppView, BackupView, Command, CommandAccepted, ErrorCode, EventActor, EventPage,
+    ServiceName, StreamId,
 };
 use ractor::{ActorRef, Message, RpcReplyPort};
 use std::{
@@ -62,6 +65,10 @@ pub struct NodeConfig {
     pub catalog_dir: PathBuf,
     /// The container engine.
     pub engine: Arc<dyn Engine>,
+    /// The repository of backups.
+    pub vault: Arc<dyn Vault>,
+    /// How many backups of an app are kept.
+    pub retention: Retention,
     /// The engine's service process, where the node runs it.
     pub service: Option<ServiceConfig>,
     /// Hurts operations at places of a test's choice; `None` for a node that serves people.
@@ -113,7 +120,8 @@ impl NodeHandle {
         let data = config.data_dir;
         private::folder(&data).map_err(|source| NodeError::DataDir { path: data.clone(), source })?;
         let dirs = Dirs { data: data.clone(), catalog: config.catalog_dir };
-        let ctx = Ctx::new(config.engine, dirs, ulid::Ulid::new().to_string(), config.faults);
+        let vault = (config.vault, config.retention);
+        let ctx = Ctx::new(config.engine, vault, dirs, ulid::Ulid::new().to_string(), config.faults);
         let worker = |id: &'static str| {
             let ctx = ctx.clone();
             (id, ctx)
@@ -225,8 +233,25 @@ impl NodeHandle {
                 control::nobody_needs(&self.ctx, app).await.map_err(submit_error)?;
                 purge::plan(&self.ctx, app).await.map(Some).map_err(|error| engine_error(&error))
             }
+            Command::Restore { app, snapshot } => {
+                let plan = restore::plan(&self.ctx, app, snapshot).await.map_err(op_error)?;
+                let absent = || {
+                    let message = format!("there is no snapshot {snapshot} of {app}");
+                    api_error(ErrorCode::NotFound, message, "`archy backups` lists those that there are")
+                };
+                plan.map(Some).ok_or_else(absent)
+            }
             _ => Ok(None),
         }
+    }
+
+    /// The backups of an app, also of one that is not on the node any more, or of all; oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store or, on a node that knows of none yet, the repository cannot be asked.
+    pub async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError> {
+        backup::known(&self.ctx, app).await.map_err(op_error)
     }
 
     /// The log of a container: its last lines, and with `follow` those that come.
@@ -347,6 +372,14 @@ fn engine_error(error: &engine::EngineError) -> ApiError {
         _ => ErrorCode::Unavailable,
     };
     api_error(code, error.to_string(), "see whether the container engine runs")
+}
+
+fn op_error(error: protocol::OpError) -> ApiError {
+    let code = match error.code.as_str() {
+        "no_snapshot" => ErrorCode::NotFound,
+        _ => ErrorCode::Unavailable,
+    };
+    api_error(code, error.message, &error.hint.unwrap_or_default())
 }
 
 fn submit_error(error: SubmitError) -> ApiError {

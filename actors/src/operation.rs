@@ -11,17 +11,20 @@
 //! that was killed in the middle runs the whole operation again under its old id; what has to be remembered is in its
 //! [`Course`].
 
-mod backup;
+pub(crate) mod backup;
 mod course;
 mod error;
 mod fault;
+mod halfway;
 mod images;
 mod install;
 mod progress;
 pub(crate) mod purge;
+pub(crate) mod restore;
 mod stage;
 mod steps;
 mod update;
+mod vault;
 mod view;
 
 pub(crate) use course::Course;
@@ -70,7 +73,9 @@ pub(crate) fn first_hold(view: &OpView) -> Hold {
         OpKind::Restart => Hold::Stop,
         // Half of the app may be the old version and half of it the new one.
         OpKind::Update if !is("backup", StageState::Waiting) => Hold::Nothing,
-        OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup | OpKind::Restore => Hold::None,
+        // It may go on with one that had begun to exchange data.
+        OpKind::Restore => Hold::Nothing,
+        OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup => Hold::None,
     }
 }
 

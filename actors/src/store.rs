@@ -6,6 +6,7 @@
 
 mod account;
 mod apps;
+mod backups;
 mod event;
 mod ops;
 mod schema;

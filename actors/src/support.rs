@@ -27,6 +27,11 @@ pub(crate) fn missing(manifest: &Manifest, rendered: &Rendered) -> Vec<Problem> 
     if !manifest.hooks.post_install.is_empty() {
         say("hooks".into(), "hooks");
     }
+    for (key, commands) in [("pre", &manifest.backup.pre), ("post", &manifest.backup.post)] {
+        if commands.iter().any(|command| command.user.is_some()) {
+            say(format!("backup.{key}"), "commands of another user");
+        }
+    }
     for (name, gate) in &manifest.gates {
         if gate.probe.http_get.as_ref().is_some_and(|http| http.scheme == Scheme::Https) {
             say(format!("gates.{name}.probe.httpGet.scheme"), "probes with TLS");
@@ -94,6 +99,8 @@ mod tests {
         assert!(fields(&format!("{PLAIN}{more}")).is_empty());
         let hooks = "hooks: {post_install: [{exec: {service: web, command: [x]}}]}\n";
         assert_eq!(fields(&format!("{PLAIN}{hooks}")), ["hooks"]);
+        let dump = "backup: {pre: [{service: web, command: [x], user: '5'}]}\n";
+        assert_eq!(fields(&format!("{PLAIN}{dump}")), ["backup.pre"]);
         let gate = "gates: {g: {probe: {httpGet: {port: web, scheme: https}}}}\n";
         let port = PLAIN.replace(":1'}", ":1', ports: [{name: web, target: 80, published: 8080}]}");
         assert_eq!(fields(&format!("{port}{gate}")), ["gates.g.probe.httpGet.scheme"]);

@@ -16,7 +16,7 @@ esac
 
 packages=(
     podman uidmap slirp4netns netavark aardvark-dns iptables busybox-static catatonit
-    ca-certificates mmdebstrap make gcc libc6-dev pkg-config git curl procps util-linux iproute2
+    ca-certificates restic mmdebstrap make gcc libc6-dev pkg-config git curl procps util-linux iproute2
 )
 # crun needs one unified cgroup hierarchy; runc also runs on the older, mixed layout.
 has_cgroup2 || packages+=(runc)

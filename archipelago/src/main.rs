@@ -4,7 +4,10 @@ mod owner;
 
 use actors::{NodeConfig, NodeHandle, ServiceConfig};
 use clap::Parser;
-use engine::Podman;
+use engine::{
+    Podman,
+    vault::{Restic, Retention},
+};
 use server::{Limits, Server, ServerConfig, Tls};
 use std::{
     env, error, fs,
@@ -51,6 +54,9 @@ struct Options {
     /// Socket of a Podman service that somebody else runs; without it the node runs its own.
     #[arg(long, value_name = "PATH")]
     podman_socket: Option<PathBuf>,
+    /// How many backups of each app are kept: the last ones, and the last of each of as many days, weeks and months.
+    #[arg(long, value_name = "COUNTS", default_value_t = Retention::default())]
+    keep_backups: Retention,
 }
 
 fn default_data_dir() -> PathBuf {
@@ -139,6 +145,8 @@ async fn run(options: Options) -> Result<(), DaemonError> {
         data_dir: data_dir.clone(),
         catalog_dir: options.catalog,
         engine: Arc::new(Podman::connect(socket)),
+        vault: Arc::new(Restic::at(data_dir.join("backups"))),
+        retention: options.keep_backups,
         service,
         faults: None,
     })

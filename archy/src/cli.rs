@@ -2,8 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use protocol::{AppId, Scope, ServiceName, StreamId};
-use std::path::PathBuf;
+use protocol::{AppId, IdError, Scope, ServiceName, SnapshotId, StreamId};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Runs the apps of an Archipelago node from the command line.
 #[derive(Debug, Parser)]
@@ -87,6 +87,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Take a backup of an app's data
+    Backup(On),
+    /// List the backups, also of apps that are not on the node any more
+    Backups {
+        /// Of this app only
+        app: Option<AppId>,
+    },
+    /// Put the data of a backup in place of an app's present data
+    Restore {
+        #[command(flatten)]
+        on: On,
+        /// Its id, as `archy backups` lists it, or `latest`
+        #[arg(default_value_t = Which::Latest)]
+        snapshot: Which,
+        /// The app's id once more, instead of being asked
+        #[arg(long, value_name = "APP")]
+        confirm: Option<String>,
+    },
     /// Print every change as it happens
     Watch {
         /// What to watch
@@ -160,6 +178,29 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AppCommand,
     },
+}
+
+/// Which backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    Latest,
+    Id(SnapshotId),
+}
+
+impl FromStr for Which {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "latest" { Ok(Self::Latest) } else { text.parse().map(Self::Id) }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -293,6 +334,19 @@ mod tests {
             let Command::Install(on) = Cli::try_parse_from(args).unwrap().command else { panic!() };
             assert_eq!(on.waits(), waits, "{flags:?}");
         }
+    }
+
+    #[test]
+    fn the_newest_backup_is_restored_unless_told_otherwise() {
+        let which = |args: &[&str]| match Cli::try_parse_from([&["archy", "restore", "demo"], args].concat())
+        {
+            Ok(Cli { command: Command::Restore { snapshot, .. }, .. }) => Some(snapshot),
+            _ => None,
+        };
+        assert_eq!(which(&[]), Some(Which::Latest));
+        assert_eq!(which(&["latest"]), Some(Which::Latest));
+        assert_eq!(which(&["4f1c2d3e"]), Some(Which::Id("4f1c2d3e".parse().unwrap())));
+        assert_eq!(which(&["--", "--target=/"]), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod account;
 mod act;
 mod apps_list;
+mod backups;
 mod cli;
 mod doctor;
 mod events;
@@ -96,6 +97,17 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
             let client = node::client(cli)?;
             let command = update::cancel(&client, what).await?;
             act::run(&client, wait.waits(), &command, None, out).await
+        }
+        Command::Backup(on) => {
+            let command = protocol::Command::Backup { app: on.app.clone() };
+            act::run(&node::client(cli)?, on, &command, None, out).await
+        }
+        Command::Backups { app } => backups::run(&node::client(cli)?, app.as_ref(), out).await,
+        Command::Restore { on, snapshot, confirm } => {
+            let client = node::client(cli)?;
+            let snapshot = backups::find(&client, &on.app, snapshot).await?;
+            let command = protocol::Command::Restore { app: on.app.clone(), snapshot };
+            act::run(&client, on, &command, confirm.as_deref(), out).await
         }
         Command::Uninstall { on, purge, confirm } => {
             let command = protocol::Command::Uninstall { app: on.app.clone(), purge: *purge };

@@ -314,7 +314,8 @@ pub async fn volumes(ground: Ground) {
     assert_eq!(ok(engine.list_volumes(&labels).await).len(), 0);
 }
 
-/// A folder can be given to a user of the containers and removed all the same; one that is not there cannot be given.
+/// A folder can be given to a user of the containers, moved and removed all the same; one that is not there cannot, and
+/// nothing is moved over what is there.
 pub async fn folders(ground: Ground) {
     let engine = &ground.engine;
     let folder = std::env::temp_dir().join(ground.name("folder"));
@@ -322,6 +323,17 @@ pub async fn folders(ground: Ground) {
     ok(engine.remove_folder(&folder).await);
     assert!(std::fs::create_dir_all(folder.join("below")).is_ok(), "the ground has a disk");
     ok(engine.give_folder(&folder, 1000, 1000).await);
-    ok(engine.remove_folder(&folder).await);
-    assert!(!folder.exists());
+    let (moved, empty) = (folder.with_extension("moved"), folder.with_extension("empty"));
+    ok(engine.make_folder(&empty).await);
+    ok(engine.make_folder(&empty).await);
+    let deep = moved.join("deep/er");
+    ok(engine.move_folder(&folder, &deep).await);
+    refused!(engine.move_folder(&folder, &deep).await, Broken);
+    refused!(engine.move_folder(&empty, &moved).await, Broken);
+    ok(engine.move_folder(&deep, &empty).await);
+    assert!(empty.exists() && !folder.exists() && !deep.exists());
+    for folder in [&moved, &empty] {
+        ok(engine.remove_folder(folder).await);
+        assert!(!folder.exists());
+    }
 }

@@ -1,4 +1,5 @@
-//! The container engine: the [`Engine`] trait, the Podman adapter behind it, and a simulated engine for tests.
+//! The container engine: the [`Engine`] trait, the Podman adapter behind it, and a simulated engine for tests; and the
+//! repository of backups, [`vault`].
 //!
 //! This is the only crate that knows Podman; its state words are translated here, once.
 //! It must never decide anything: it observes and does what it is told.
@@ -18,6 +19,7 @@ pub mod sim;
 #[cfg(test)]
 mod testing;
 mod usage;
+pub mod vault;
 
 pub use error::{EngineError, ErrorClass};
 pub use inside::is_from_containers;
@@ -261,6 +263,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn remove_network(&self, name: &str) -> Result<()>;
     /// Creates a volume unless it exists.
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+    /// The folder in which a volume's files lie.
+    async fn volume_dir(&self, name: &str) -> Result<PathBuf>;
     /// Names of the volumes that carry all of these labels.
     async fn list_volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<String>>;
     /// Removes a volume with its data; one that does not exist is no error.
@@ -274,6 +278,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Gives a folder of the node, not what is in it, to a user of its containers, as they number their users.
     async fn give_folder(&self, path: &Path, uid: u32, gid: u32) -> Result<()>;
+    /// Renames a folder of the node, also one that only its containers' users may change. The folder above the new
+    /// place is made where it is missing; what is there already must be an empty folder.
+    async fn move_folder(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Makes a folder of the node, and those above it, unless it is there.
+    async fn make_folder(&self, path: &Path) -> Result<()>;
     /// Removes a folder of the node with all that is in it, also what only its containers' users may remove;
     /// one that does not exist is no error.
     async fn remove_folder(&self, path: &Path) -> Result<()>;

@@ -349,6 +349,11 @@ impl Engine for Podman {
         or_present(call.api(self.api.volumes().create(&options)).await.map(|_| ()))
     }
 
+    async fn volume_dir(&self, name: &str) -> Result<PathBuf> {
+        let call = Call::new("volume_dir", format!("volume {name}"), LOOK);
+        call.api(self.api.volumes().get(name).inspect()).await.map(|volume| volume.mountpoint.into())
+    }
+
     async fn list_volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<String>> {
         let filter = |(key, value): &(&str, &str)| {
             VolumeListFilter::LabelKeyVal((*key).to_owned(), (*value).to_owned())
@@ -393,6 +398,19 @@ impl Engine for Podman {
     async fn give_folder(&self, path: &Path, uid: u32, gid: u32) -> Result<()> {
         let owner = format!("{uid}:{gid}");
         folder::inside("give_folder", path, &[OsStr::new("chown"), OsStr::new(&owner)]).await
+    }
+
+    async fn move_folder(&self, from: &Path, to: &Path) -> Result<()> {
+        if let Some(parent) = to.parent() {
+            self.make_folder(parent).await?;
+        }
+        let command =
+            [OsStr::new("mv"), OsStr::new("--no-target-directory"), OsStr::new("--"), from.as_os_str()];
+        folder::run("move_folder", to, &command).await
+    }
+
+    async fn make_folder(&self, path: &Path) -> Result<()> {
+        folder::inside("make_folder", path, &[OsStr::new("mkdir"), OsStr::new("--parents")]).await
     }
 
     async fn remove_folder(&self, path: &Path) -> Result<()> {

@@ -5,6 +5,7 @@
 //! by a hook.
 
 mod engine;
+mod vault;
 mod world;
 
 use crate::{EngineError, EngineState, ExecOutput, LogLine};
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
+pub use vault::SimVault;
 use world::World;
 
 /// A call that changes something, as it was made.
@@ -47,6 +49,11 @@ impl Sim {
     /// Puts an image on the machine.
     pub fn add_image(&self, reference: &str) {
         self.world().images.insert(reference.to_owned(), BTreeMap::new());
+    }
+
+    /// Keeps the files of volumes in folders below this one. Without it volumes have no files.
+    pub fn keep_volumes_in(&self, root: impl Into<std::path::PathBuf>) {
+        self.world().volume_root = Some(root.into());
     }
 
     /// Puts an image into the registry, so that it can be pulled.
@@ -181,6 +188,17 @@ impl Sim {
     /// The same for containers whose names begin like this.
     pub fn hang_for(&self, call: &'static str, prefix: &str) {
         self.world().hanging_for.push((call, prefix.to_owned()));
+    }
+
+    /// Lets this many more calls of a method be made as they should; those after them fail, or are never answered
+    /// where there is no error, until [`Sim::unlimited`].
+    pub fn limit(&self, call: &'static str, good: usize, then: Option<EngineError>) {
+        self.world().limits.insert(call, (good, then));
+    }
+
+    /// Ends [`Sim::limit`] for calls to come.
+    pub fn unlimited(&self, call: &'static str) {
+        self.world().limits.remove(call);
     }
 
     /// Ends [`Sim::hang`].

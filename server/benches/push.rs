@@ -63,6 +63,9 @@ impl NodeApi for Node {
     async fn plan(&self, _: &Command) -> Result<Option<protocol::Plan>, ApiError> {
         Ok(None)
     }
+    async fn backups(&self, _: Option<&AppId>) -> Result<Vec<protocol::BackupView>, ApiError> {
+        Ok(vec![])
+    }
     async fn logs(&self, _: &AppId, _: &ServiceName, _: u32, _: bool) -> Result<LogLines, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }

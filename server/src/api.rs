@@ -15,7 +15,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, TryStreamExt};
-use protocol::{AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, ServiceName, StreamId};
+use protocol::{
+    AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, ServiceName, StreamId,
+};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -144,6 +146,20 @@ pub(crate) async fn events(
     let Query(query) = query.map_err(|error| Refusal::bad(error.body_text()))?;
     let limit = query.limit.unwrap_or(EVENTS).clamp(1, MAX_EVENTS);
     Ok(Json(shared.node.events(query.before, query.app, limit).await?))
+}
+
+/// `GET /api/v1/backups`.
+pub(crate) async fn all_backups(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<BackupView>>, Refusal> {
+    Ok(Json(shared.node.backups(None).await?))
+}
+
+/// `GET /api/v1/apps/{app}/backups`.
+pub(crate) async fn backups(
+    State(shared): State<Arc<Shared>>,
+    Path(app): Path<String>,
+) -> Result<Json<Vec<BackupView>>, Refusal> {
+    let app: AppId = app.parse().map_err(|error| Refusal::bad(format!("{error}")))?;
+    Ok(Json(shared.node.backups(Some(&app)).await?))
 }
 
 #[derive(Debug, Deserialize)]

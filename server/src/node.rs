@@ -3,7 +3,7 @@
 use actors::{Accounts, Board, Counters, EventDraft, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use protocol::{ApiError, AppId, Command, CommandAccepted, EventPage, Plan, ServiceName};
+use protocol::{ApiError, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, ServiceName};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Lines of a container's log, each without its end.
@@ -45,6 +45,8 @@ pub trait NodeApi: Send + Sync + 'static {
     ) -> Result<EventPage, ApiError>;
     /// Whether a connection that was accepted on `local` comes from a container of the node's.
     fn is_from_containers(&self, remote: SocketAddr, local: SocketAddr) -> bool;
+    /// The backups of an app, or of all, oldest first.
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError>;
     /// What a command would destroy; `None` for one that needs no confirmation.
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError>;
 }
@@ -92,6 +94,9 @@ impl NodeApi for actors::NodeHandle {
     }
     fn is_from_containers(&self, remote: SocketAddr, local: SocketAddr) -> bool {
         Self::is_from_containers(remote, local)
+    }
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError> {
+        Self::backups(self, app).await
     }
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError> {
         Self::plan(self, command).await

@@ -14,8 +14,8 @@ use actors::{Accounts, Board, Counters, EventDraft, LogLine};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use protocol::{
-    ApiError, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row, ServiceName,
-    StreamId,
+    ApiError, AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row,
+    ServiceName, StreamId,
     client::{Auth, Client},
 };
 use std::{
@@ -118,6 +118,18 @@ impl NodeApi for Stub {
     }
     fn is_from_containers(&self, _: SocketAddr, _: SocketAddr) -> bool {
         self.inside.load(Ordering::SeqCst)
+    }
+    async fn backups(&self, app: Option<&AppId>) -> Result<Vec<BackupView>, ApiError> {
+        let view = |app: &str| BackupView {
+            id: "4f1c2d3e".parse().unwrap(),
+            app: app.parse().unwrap(),
+            version: "1".into(),
+            at: 1_795_215_000_000,
+            files: 12,
+            bytes: 4_096,
+        };
+        let all = [view("demo"), view("gone")].into_iter();
+        Ok(all.filter(|view| app.is_none_or(|app| view.app == *app)).collect())
     }
     async fn plan(&self, _: &Command) -> Result<Option<Plan>, ApiError> {
         Ok(self.plan.lock().unwrap().clone())

@@ -1,5 +1,6 @@
 //! Tests of the whole node over the simulated engine, and of the repository itself.
 
+mod backup;
 mod faults;
 mod gates;
 mod interface;

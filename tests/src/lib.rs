@@ -1,7 +1,11 @@
 //! What the tests share: a node over the simulated engine, and waiting for conditions on what it publishes.
 
 use actors::{Faults, NodeConfig, NodeHandle};
-use engine::{ExecOutput, sim::Sim};
+use engine::{
+    ExecOutput,
+    sim::{Sim, SimVault},
+    vault::Retention,
+};
 use protocol::{
     AppView, Command, ContainerPhase, ErrorCode, OpId, OpState, OpView, Phase, StreamId, TreeView,
 };
@@ -47,6 +51,8 @@ interfaces: {main: {service: web, port: http}}
 pub struct Ground {
     /// The engine.
     pub sim: Sim,
+    /// The repository of backups.
+    pub vault: SimVault,
     /// Whether readiness probes succeed.
     pub probes_succeed: Arc<AtomicBool>,
     dir: TempDir,
@@ -59,7 +65,8 @@ impl Ground {
         for manifest in manifests {
             add(dir.path(), manifest);
         }
-        let sim = Sim::new();
+        let (sim, vault) = (Sim::new(), SimVault::default());
+        sim.keep_volumes_in(dir.path().join("volumes"));
         for image in ["localhost/db:1", "localhost/web:1", "localhost/web:2"] {
             sim.add_image(image);
         }
@@ -74,7 +81,7 @@ impl Ground {
             code: i32::from(!answer.load(Ordering::Relaxed)),
             output: String::new(),
         });
-        Self { sim, probes_succeed, dir }
+        Self { sim, vault, probes_succeed, dir }
     }
 }
 
@@ -82,6 +89,8 @@ impl Ground {
 pub struct SimNode {
     /// The engine.
     pub sim: Sim,
+    /// The repository of backups.
+    pub vault: SimVault,
     /// Whether readiness probes succeed.
     pub probes_succeed: Arc<AtomicBool>,
     /// The node.
@@ -97,15 +106,15 @@ impl SimNode {
 
     /// Starts a node upon what an earlier one may have left.
     pub async fn upon(ground: Ground, faults: Option<Faults>) -> Self {
-        let Ground { sim, probes_succeed, dir } = ground;
-        let node = start_node(dir.path(), &sim, faults).await;
-        Self { sim, probes_succeed, node, dir }
+        let Ground { sim, vault, probes_succeed, dir } = ground;
+        let node = start_node(dir.path(), &sim, &vault, faults).await;
+        Self { sim, vault, probes_succeed, node, dir }
     }
 
     /// Leaves the node as it is. With the end of its runtime it is gone, without a chance to clean up.
     pub fn abandon(self) -> Ground {
-        let Self { sim, probes_succeed, dir, .. } = self;
-        Ground { sim, probes_succeed, dir }
+        let Self { sim, vault, probes_succeed, dir, .. } = self;
+        Ground { sim, vault, probes_succeed, dir }
     }
 
     /// Ends the node and starts it anew over the same engine and data.
@@ -115,11 +124,11 @@ impl SimNode {
 
     /// The same, with something done in between.
     pub async fn restart_after(self, between: impl FnOnce()) -> Self {
-        let Self { sim, probes_succeed, node, dir } = self;
+        let Self { sim, vault, probes_succeed, node, dir } = self;
         node.stop().await;
         between();
-        let node = start_node(dir.path(), &sim, None).await;
-        Self { sim, probes_succeed, node, dir }
+        let node = start_node(dir.path(), &sim, &vault, None).await;
+        Self { sim, vault, probes_succeed, node, dir }
     }
 
     /// Puts a manifest into the catalog.
@@ -130,6 +139,11 @@ impl SimNode {
     /// The node's data directory.
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// The folder of a volume's files.
+    pub fn volume(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join("volumes").join(name).join("_data")
     }
 
     /// Begins an operation.
@@ -220,11 +234,13 @@ fn add(dir: &Path, manifest: &str) {
     std::fs::write(folder.join("manifest.yml"), manifest).unwrap();
 }
 
-async fn start_node(dir: &Path, sim: &Sim, faults: Option<Faults>) -> NodeHandle {
+async fn start_node(dir: &Path, sim: &Sim, vault: &SimVault, faults: Option<Faults>) -> NodeHandle {
     let config = NodeConfig {
         data_dir: dir.join("data"),
         catalog_dir: dir.join("catalog"),
         engine: Arc::new(sim.clone()),
+        vault: Arc::new(vault.clone()),
+        retention: Retention::default(),
         service: None,
         faults,
     };

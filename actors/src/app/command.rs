@@ -34,11 +34,25 @@ impl AppState {
             self.ask_operations();
         } else {
             tracing::info!(app = %view.app, op = %view.id, "operation without an actor found");
-            self.hold = operation::first_hold(&view);
+            self.hold = self.first_hold(&view);
             // Where it does not arrive, the next incarnation finds the operation again.
             let _ = myself.cast(AppMsg::Resume(Box::new(view), command));
         }
         Ok(())
+    }
+
+    /// What holds until an operation says otherwise.
+    fn first_hold(&self, view: &OpView) -> Hold {
+        if self.is_halfway() { Hold::Nothing } else { operation::first_hold(view) }
+    }
+
+    /// What holds when no operation runs: an app whose data are being exchanged is not started.
+    pub(super) fn released(&self) -> Hold {
+        if self.is_halfway() { Hold::Nothing } else { Hold::None }
+    }
+
+    fn is_halfway(&self) -> bool {
+        operation::restore::is_halfway(&self.ctx, &self.plan.id)
     }
 
     fn is_at_work(&self, op: &OpId) -> bool {
@@ -130,7 +144,7 @@ impl AppState {
         // Also for a stop: a container that waits for its restart has no actor, and its neighbours may have none.
         self.reset().await;
         // A new install gets its containers when its images are there; everything else may begin at once.
-        self.hold = operation::first_hold(&view);
+        self.hold = self.first_hold(&view);
         (self.op, self.command) = (Some(view.clone()), Some(command.clone()));
         self.show();
         let spec = operation::child_spec(&self.ctx, &self.plan, view.clone(), command.clone());
@@ -154,7 +168,7 @@ impl AppState {
             self.last_op = Some(view.id.clone());
             if self.op.as_ref().is_none_or(|op| op.id == view.id) {
                 (self.op, self.command) = (None, None);
-                self.hold = if self.installed { Hold::None } else { Hold::Nothing };
+                self.hold = if self.installed { self.released() } else { Hold::Nothing };
             }
         } else {
             self.op = Some(view);

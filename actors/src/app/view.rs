@@ -54,7 +54,7 @@ impl AppState {
             launch: self.launch(),
             next_retry: self.parked.values().filter_map(|at| *at).min(),
             update: self.ctx.offers.of(&self.plan.id).filter(|it| self.installed && *it != manifest.version),
-            backup: None,
+            backup: self.backup.clone(),
         }
     }
 

@@ -3,13 +3,17 @@ use crate::{
     ctx::Dirs,
     store::{StoreActor, StoreArgs},
 };
-use engine::sim::Sim;
+use engine::{
+    sim::{Sim, SimVault},
+    vault::Retention,
+};
 use protocol::EventActor;
 use std::path::Path;
 
 fn ctx(dir: &Path) -> Ctx {
     let dirs = Dirs { data: dir.to_owned(), catalog: dir.to_owned() };
-    Ctx::new(Arc::new(Sim::new()), dirs, "e".into(), None)
+    let vault = (Arc::new(SimVault::default()) as _, Retention::default());
+    Ctx::new(Arc::new(Sim::new()), vault, dirs, "e".into(), None)
 }
 
 async fn store(ctx: &Ctx, dir: &Path) -> ractor::ActorCell {

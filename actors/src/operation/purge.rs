@@ -23,12 +23,13 @@ pub(crate) async fn plan(ctx: &Ctx, app: &AppId) -> Result<Plan, EngineError> {
     if ctx.secrets_dir(app).exists() {
         removes.push("the secrets that were generated for it: what they encrypt is lost".to_owned());
     }
-    Ok(Plan {
-        removes,
-        keeps: vec!["images that were pulled".to_owned()],
-        dependents: vec![],
-        type_to_confirm: Some(app.to_string()),
-    })
+    let mut keeps = vec!["images that were pulled".to_owned()];
+    // Its list can be had without them: a store that does not answer refuses the command anyway.
+    let backups = ctx.store.backups(Some(app)).await.unwrap_or_default();
+    if !backups.is_empty() {
+        keeps.push(format!("its {} backups in {}", backups.len(), ctx.vault.place()));
+    }
+    Ok(Plan { removes, keeps, dependents: vec![], type_to_confirm: Some(app.to_string()) })
 }
 
 /// Removes all of it. Each step can be repeated.

@@ -29,8 +29,8 @@ pub(crate) fn stages(command: &Command) -> &'static [&'static str] {
         Command::Update { .. } => {
             &["check", "images", "backup", "stop", "replace", "files", "start", "ready"]
         }
-        Command::Backup { .. } => &["prepare", "stop", "backup", "verify", "start", "ready"],
-        Command::Restore { .. } => &["check", "stop", "restore", "verify", "replace", "start", "ready"],
+        Command::Backup { .. } => &["prepare", "stop", "backup", "verify", "ready"],
+        Command::Restore { .. } => &["check", "restore", "verify", "stop", "replace", "ready"],
         Command::Cancel { .. } => &[],
     }
 }
@@ -40,6 +40,8 @@ pub(crate) fn undoing(command: &Command) -> &'static [&'static str] {
     match command {
         Command::Install { .. } => &["remove", "forget"],
         Command::Update { .. } => &["stop", "replace", "files", "start"],
+        Command::Backup { .. } => &["backup"],
+        Command::Restore { .. } => &["replace"],
         _ => &[],
     }
 }

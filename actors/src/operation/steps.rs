@@ -1,11 +1,11 @@
 //! What every kind of operation does, and what becomes of it when it fails or is cancelled. Each step can be repeated.
 
 use super::{
-    Hold,
+    Hold, backup,
     error::{engine_error, store_error, supply_error},
     install,
     progress::{Progress, Verdict},
-    purge, update,
+    purge, restore, update,
 };
 use crate::{
     calls::GRACE, control::ControlMsg, journal::EventDraft, names::name, places::in_order_of_removal, supply,
@@ -51,7 +51,11 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
 
 /// What is left to do when every stage is done.
 async fn finish(p: &Progress) -> Result<(), OpError> {
-    if matches!(*p.command, Command::Update { .. }) { update::settle(p).await } else { Ok(()) }
+    match *p.command {
+        Command::Update { .. } => update::settle(p).await,
+        Command::Restore { .. } => restore::finish(p).await,
+        _ => Ok(()),
+    }
 }
 
 async fn go(p: &Progress) -> Result<(), OpError> {
@@ -68,12 +72,8 @@ async fn go(p: &Progress) -> Result<(), OpError> {
         }
         Command::Uninstall { purge, .. } => uninstall(p, *purge).await,
         Command::Update { .. } => update::run(p).await,
-        Command::Backup { .. } | Command::Restore { .. } => Err(OpError {
-            code: "unsupported".into(),
-            message: "this node cannot do that yet".into(),
-            hint: None,
-            retryable: false,
-        }),
+        Command::Backup { .. } => backup::run(p).await,
+        Command::Restore { snapshot, .. } => restore::run(p, snapshot).await,
         // It is answered by the operation that it ends.
         Command::Cancel { .. } => Ok(()),
     }
@@ -95,9 +95,9 @@ async fn undo(p: &Progress) -> Result<(), OpError> {
             p.hold(Hold::None);
             Ok(())
         }
-        Command::Stop { .. } | Command::Backup { .. } | Command::Restore { .. } | Command::Cancel { .. } => {
-            Ok(())
-        }
+        Command::Backup { .. } => backup::undo(p).await,
+        Command::Restore { snapshot, .. } => restore::undo(p, snapshot).await,
+        Command::Stop { .. } | Command::Cancel { .. } => Ok(()),
     }
 }
 
@@ -284,7 +284,7 @@ fn grace_of(p: &Progress, container: &Summary) -> Duration {
 }
 
 /// Whether all containers are as they should be.
-fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
+pub(super) fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
     // Those of its group wait for it.
     let is_culprit = |c: &&ContainerView| c.phase == ContainerPhase::Parked && c.wait.is_empty();
     if let Some(given_up) = view.containers.iter().find(is_culprit) {

@@ -11,6 +11,7 @@ use super::{
     error::store_error,
     images, install, internal,
     progress::Progress,
+    restore,
     steps::{self, UNDONE},
 };
 use crate::{
@@ -73,7 +74,7 @@ pub(super) async fn undo(p: &Progress) -> Result<(), OpError> {
     }
     p.undo("files", || async {
         if let Some(snapshot) = course.snapshot.as_ref().filter(|_| course.exchanged == Exchanged::Back) {
-            backup::put_back(p, snapshot).await?;
+            restore::put_back(p, snapshot).await?;
         }
         steps::provide(p).await?;
         steps::connect(p).await
@@ -120,8 +121,10 @@ pub(super) async fn stays(p: &Progress, error: &OpError) -> Result<Option<OpErro
 
 /// The error of an operation that was undone.
 pub(super) fn told(p: &Progress, error: OpError) -> OpError {
-    if !matches!(*p.command, Command::Update { .. }) {
-        return error;
+    match *p.command {
+        Command::Update { .. } => {}
+        Command::Restore { .. } => return restore::told(error),
+        _ => return error,
     }
     let version = &p.plan.manifest.version;
     OpError { message: format!("{}; it was rolled back to version {version}", error.message), ..error }

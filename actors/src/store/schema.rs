@@ -67,6 +67,15 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE apps ADD COLUMN previous TEXT;
     ALTER TABLE operations ADD COLUMN course TEXT NOT NULL DEFAULT '{}';
 ",
+    "
+    CREATE TABLE backups (
+        id TEXT PRIMARY KEY,
+        app TEXT NOT NULL,
+        taken_at INTEGER NOT NULL,
+        view TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX backups_of_app ON backups (app, taken_at);
+",
 ];
 
 /// Opens the database in a folder, and sets one aside that is broken.

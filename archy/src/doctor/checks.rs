@@ -1,6 +1,6 @@
 //! The single checks. What is read from the machine is judged by pure functions.
 
-use super::Check;
+use super::{Check, Verdict};
 use std::{
     env, fs,
     net::{Ipv4Addr, TcpListener},
@@ -22,6 +22,7 @@ pub(super) fn all(data_dir: &Path) -> Vec<Check> {
         podman(),
         tool("newuidmap", "uidmap"),
         tool("newgidmap", "uidmap"),
+        backups(tool("restic", "restic")),
         ids("subuid", &read("/etc/subuid"), &user),
         ids("subgid", &read("/etc/subgid"), &user),
         namespaces(&read("/proc/sys/user/max_user_namespaces")),
@@ -82,6 +83,18 @@ fn tool(name: &'static str, package: &str) -> Check {
     match env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()) {
         Some(file) => Check::ok(name, file.display().to_string()),
         None => Check::failing(name, "not found", format!("install it: apt-get install -y {package}")),
+    }
+}
+
+/// A node without it does everything else.
+fn backups(found: Check) -> Check {
+    match found.verdict {
+        Verdict::Failing => Check {
+            verdict: Verdict::Warning,
+            found: "not found: there are no backups without it".into(),
+            ..found
+        },
+        _ => found,
     }
 }
 
@@ -214,7 +227,7 @@ fn data(dir: &Path) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Verdict, *};
+    use super::*;
 
     #[test]
     fn ranges_of_ids_are_found_by_name_or_number_and_added_up() {
@@ -227,6 +240,16 @@ mod tests {
         assert_eq!(verdict("other:100000:65536\n"), Verdict::Failing);
         assert_eq!(verdict(""), Verdict::Failing);
         assert!(ids("subgid", "", &me).remedy.unwrap().contains("--add-subgids"));
+    }
+
+    #[test]
+    fn a_node_without_restic_works_without_backups() {
+        let absent = backups(tool("archipelago-no-such-tool", "restic"));
+        assert_eq!(
+            (absent.verdict, absent.remedy.as_deref()),
+            (Verdict::Warning, Some("install it: apt-get install -y restic"))
+        );
+        assert_eq!(backups(tool("sh", "dash")).verdict, Verdict::Ok);
     }
 
     #[test]

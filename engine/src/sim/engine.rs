@@ -12,7 +12,11 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
@@ -83,6 +87,19 @@ impl Sim {
         #[expect(clippy::panic, reason = "it is what was asked for")]
         if panics {
             panic!("the simulated engine panics at {call} of {name}, as it was told to");
+        }
+        let limited = match self.world().limits.get_mut(call) {
+            Some((0, then)) => Some(then.clone()),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        };
+        match limited {
+            Some(Some(error)) => return Err(error),
+            Some(None) => std::future::pending::<()>().await,
+            None => {}
         }
         let hangs = self.world().hanging_for.iter().any(|(it, of)| *it == call && name.starts_with(of));
         if hangs {
@@ -374,7 +391,14 @@ impl Engine for Sim {
 
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
         self.change("ensure_volume", "volume", name, CHANGE).await?;
-        self.world().volumes.entry(name.to_owned()).or_insert_with(|| labels.clone());
+        let dir = {
+            let mut world = self.world();
+            world.volumes.entry(name.to_owned()).or_insert_with(|| labels.clone());
+            world.volume_dir(name)
+        };
+        if let Some(dir) = dir {
+            folder(&dir, std::fs::create_dir_all(&dir))?;
+        }
         Ok(())
     }
 
@@ -392,6 +416,10 @@ impl Engine for Sim {
             return Err(conflict(format!("volume {name}"), "volume is being used"));
         }
         world.volumes.remove(name);
+        if let Some(dir) = world.volume_dir(name).as_deref().and_then(Path::parent).filter(|dir| dir.exists())
+        {
+            folder(dir, std::fs::remove_dir_all(dir))?;
+        }
         Ok(())
     }
 
@@ -412,6 +440,26 @@ impl Engine for Sim {
         self.change("remove_secret", "secret", name, CHANGE).await?;
         self.world().secrets.remove(name);
         Ok(())
+    }
+
+    async fn volume_dir(&self, name: &str) -> Result<PathBuf> {
+        self.look("volume_dir", format!("volume {name}")).await?;
+        let world = self.world();
+        let absent = || EngineError::NotFound { subject: format!("volume {name}") };
+        world.volumes.get(name).and_then(|_| world.volume_dir(name)).ok_or_else(absent)
+    }
+
+    async fn move_folder(&self, from: &Path, to: &Path) -> Result<()> {
+        self.change("move_folder", "folder", &to.display().to_string(), CHANGE).await?;
+        if let Some(parent) = to.parent() {
+            folder(parent, std::fs::create_dir_all(parent))?;
+        }
+        folder(to, std::fs::rename(from, to))
+    }
+
+    async fn make_folder(&self, path: &Path) -> Result<()> {
+        self.change("make_folder", "folder", &path.display().to_string(), CHANGE).await?;
+        folder(path, std::fs::create_dir_all(path))
     }
 
     /// There is one user here, to whom everything belongs.

@@ -6,6 +6,7 @@ use apps::{ContainerSpec, MountSource, PortProtocol};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -38,11 +39,15 @@ pub(super) struct World {
     pub(super) registry: BTreeSet<String>,
     pub(super) networks: BTreeSet<String>,
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Folder with one folder per volume.
+    pub(super) volume_root: Option<PathBuf>,
     pub(super) secrets: BTreeSet<String>,
     pub(super) foreign_ports: BTreeSet<(PortProtocol, u16)>,
     pub(super) latencies: BTreeMap<&'static str, Duration>,
     pub(super) hanging: BTreeSet<&'static str>,
     pub(super) hanging_for: Vec<(&'static str, String)>,
+    /// Calls that are made as they should until so many were; what becomes of the others.
+    pub(super) limits: BTreeMap<&'static str, (usize, Option<EngineError>)>,
     pub(super) failures: BTreeMap<&'static str, VecDeque<EngineError>>,
     pub(super) failing: BTreeMap<&'static str, EngineError>,
     pub(super) damages: BTreeSet<String>,
@@ -125,11 +130,13 @@ impl Default for World {
             registry: BTreeSet::new(),
             networks: BTreeSet::new(),
             volumes: BTreeMap::new(),
+            volume_root: None,
             secrets: BTreeSet::new(),
             foreign_ports: BTreeSet::new(),
             latencies: BTreeMap::new(),
             hanging: BTreeSet::new(),
             hanging_for: Vec::new(),
+            limits: BTreeMap::new(),
             failures: BTreeMap::new(),
             failing: BTreeMap::new(),
             damages: BTreeSet::new(),
@@ -144,6 +151,11 @@ impl Default for World {
 }
 
 impl World {
+    /// Where a volume's files are, as laid out by Podman.
+    pub(super) fn volume_dir(&self, name: &str) -> Option<PathBuf> {
+        self.volume_root.as_ref().map(|root| root.join(name).join("_data"))
+    }
+
     pub(super) fn now(&self) -> Instant {
         Instant::now()
     }

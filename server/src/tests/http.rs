@@ -289,6 +289,19 @@ async fn events_come_in_pages() {
 }
 
 #[tokio::test]
+async fn backups_are_listed_by_app_and_of_all() {
+    let server = start().await;
+    let apps = async |path: &str| {
+        let answer = server.send(&[&format!("GET {path} HTTP/1.1"), BEARER], "").await;
+        let list: Vec<protocol::BackupView> = serde_json::from_str(&answer.body).unwrap();
+        list.into_iter().map(|view| view.app.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(apps("/api/v1/backups").await, ["demo", "gone"]);
+    assert_eq!(apps("/api/v1/apps/gone/backups").await, ["gone"], "also of one that is not installed");
+    assert_eq!(server.send(&["GET /api/v1/apps/..x/backups HTTP/1.1", BEARER], "").await.status, 400);
+}
+
+#[tokio::test]
 async fn readiness_names_what_does_not_work() {
     let server = start().await;
     assert_eq!(server.send(&["GET /readyz HTTP/1.1"], "").await.status, 200);

@@ -3,7 +3,10 @@
 use super::*;
 use crate::ctx::Dirs;
 use apps::RenderContext;
-use engine::sim::Sim;
+use engine::{
+    sim::{Sim, SimVault},
+    vault::Retention,
+};
 use std::{
     io::{Read, Write},
     net::TcpListener,
@@ -37,7 +40,13 @@ fn answering(status: u16, body: &str) -> (u16, thread::JoinHandle<String>) {
 fn prober(text: &str, port: u16) -> (Prober, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let dirs = Dirs { data: dir.path().to_owned(), catalog: dir.path().to_owned() };
-    let ctx = Ctx::new(Arc::new(Sim::new()), dirs, "e".into(), None);
+    let ctx = Ctx::new(
+        Arc::new(Sim::new()),
+        (Arc::new(SimVault::default()), Retention::default()),
+        dirs,
+        "e".into(),
+        None,
+    );
     let mut manifest = crate::gate::tests::manifest(text, port);
     let context = RenderContext {
         node_id: "n".into(),
