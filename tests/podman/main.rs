@@ -4,5 +4,6 @@ mod engine;
 mod fault;
 mod gate;
 mod node;
+mod operation;
 mod owner;
 mod supply;
