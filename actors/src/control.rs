@@ -218,7 +218,11 @@ async fn exchange(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
     if call(ctx, &name::app(app), AppMsg::Leave).await.is_err() {
         tracing::warn!(%app, "the app was not told that its stack ends");
     }
-    end_stack(ctx, app).await;
+    if end_supervisor(ctx, app).await
+        && let Ok(plan) = Plan::of(&row, ctx)
+    {
+        gate::exchange_gates(ctx, &plan).await;
+    }
     if let Err(error) = start_stack(ctx, &row).await {
         tracing::error!(%app, %error, "stack could not be started");
         ctx.publish(Row::App(Box::new(unusable(&row, &error))));
@@ -373,17 +377,23 @@ async fn start_stack(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
 
 /// Ends an app's stack, if there is one. Its containers are not touched.
 async fn end_stack(ctx: &Ctx, app: &AppId) {
-    let Ok(stacks) = stacks(ctx) else { return };
+    if end_supervisor(ctx, app).await {
+        gate::end_gates(ctx, app).await;
+        ctx.places.forget(app);
+        ctx.coming.set(ctx, app, 0);
+    }
+}
+
+/// Ends the supervisor of an app and all that is below it; says whether there was one.
+async fn end_supervisor(ctx: &Ctx, app: &AppId) -> bool {
+    let Ok(stacks) = stacks(ctx) else { return false };
     let id = ChildId::from(app.as_str());
     if stacks.terminate_child(id.clone()).await.is_err() {
-        return;
+        return false;
     }
     if let Err(error) = stacks.delete_child(id).await {
         tracing::warn!(%app, %error, "ended stack could not be deleted");
     }
-    gate::end_gates(ctx, app).await;
-    ctx.places.forget(app);
-    ctx.coming.set(ctx, app, 0);
     ctx.names.forget(&name::app(app));
     ctx.names.forget(&name::needy(app));
     ctx.names.forget(&name::stack(app));
@@ -392,6 +402,7 @@ async fn end_stack(ctx: &Ctx, app: &AppId) {
     ctx.names.forget_below(&name::operations_of(app));
     let gone = ctx.tree.remove(&stack::path(app));
     ctx.names.cast(name::HUB, HubMsg::Tree(vec![], gone));
+    true
 }
 
 fn stacks(ctx: &Ctx) -> Result<SupervisorRef, SubmitError> {

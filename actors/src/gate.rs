@@ -13,7 +13,7 @@ mod machine;
 mod pace;
 mod probe;
 
-pub(crate) use family::{GATES, end_gates, named_supervisor, start_gates};
+pub(crate) use family::{GATES, end_gates, exchange_gates, named_supervisor, start_gates};
 pub(crate) use machine::Stand;
 
 use crate::{

@@ -5,5 +5,6 @@ mod engine;
 mod fault;
 mod gate;
 mod node;
+mod operation;
 mod owner;
 mod supply;

@@ -79,6 +79,22 @@ fn specs(ctx: &Ctx, plan: &Arc<Plan>) -> Vec<ChildSpec> {
 
 /// Ends the gates of an app that is off the node, and tells everybody that it is.
 pub(crate) async fn end_gates(ctx: &Ctx, app: &AppId) {
+    stop_gates(ctx, app, &|_| false).await;
+    for gate in ctx.names.below::<GateMsg>(name::GATES) {
+        let _ = gate.cast(GateMsg::Waiting(app.clone(), false));
+    }
+    for other in ctx.names.below::<AppMsg>(name::NEEDY) {
+        let _ = other.cast(AppMsg::Departed(app.clone()));
+    }
+}
+
+/// Ends the gates of an app that gets another manifest. Nobody is told: to whoever waits for one that stays, it is
+/// unknown for a moment.
+pub(crate) async fn exchange_gates(ctx: &Ctx, plan: &Plan) {
+    stop_gates(ctx, &plan.id, &|gate| plan.manifest.gates.contains_key(gate)).await;
+}
+
+async fn stop_gates(ctx: &Ctx, app: &AppId, stays: &(dyn Fn(&str) -> bool + Sync)) {
     let prefix = name::gates_of(app);
     let ended: Vec<String> = ctx
         .names
@@ -99,12 +115,9 @@ pub(crate) async fn end_gates(ctx: &Ctx, app: &AppId) {
         ctx.names.forget(&name::gate(app, &gate));
         let gone = ctx.tree.remove(&format!("{PATH}/{}", child_id(app, &gate)));
         ctx.names.cast(name::HUB, HubMsg::Tree(vec![], gone));
-        ctx.names.cast(name::HUB, HubMsg::Remove(StreamId::Gates, format!("{app}/{gate}"), "uninstalled"));
-    }
-    for gate in ctx.names.below::<GateMsg>(name::GATES) {
-        let _ = gate.cast(GateMsg::Waiting(app.clone(), false));
-    }
-    for other in ctx.names.below::<AppMsg>(name::NEEDY) {
-        let _ = other.cast(AppMsg::Departed(app.clone()));
+        if !stays(&gate) {
+            let row = format!("{app}/{gate}");
+            ctx.names.cast(name::HUB, HubMsg::Remove(StreamId::Gates, row, "uninstalled"));
+        }
     }
 }

@@ -132,6 +132,26 @@ async fn an_update_is_refused_where_another_app_would_lose_what_it_needs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_app_that_needs_the_updated_one_is_left_alone() {
+    // `db` is what it needs, and it is the same in both versions.
+    let needy = "manifest_version: 1\nid: kiosk\nname: Kiosk\nversion: '1'\n\
+                 requires: [{app: shop, gate: up, on_lost: stop}]\nservices:\n  one: {image: 'localhost/web:1'}\n";
+    let gate = "gates: {up: {service: db, probe: {exec: {command: [up]}}}}\nservices:\n";
+    let t = SimNode::start(&[&V1.replace("services:\n", gate), needy]).await;
+    t.perform(shop::install()).await;
+    t.perform(install("kiosk")).await;
+    let before = t.wait_phase("kiosk", Phase::Running).await;
+    t.add(&v2().replace("services:\n", gate));
+    t.sim.forget_calls();
+    t.perform(shop::update()).await;
+    runs_at(&t, "2").await;
+    tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    let after = t.wait_phase("kiosk", Phase::Running).await;
+    assert_eq!(facts(&before), facts(&after));
+    assert!(t.sim.calls().iter().all(|call| !call.name.starts_with("kiosk")), "{:?}", t.sim.calls());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_update_at_a_time_and_the_same_one_is_joined() {
     let t = installed().await;
     t.add(&v2());

@@ -134,6 +134,7 @@ impl Rig {
             "start" => Command::Start { app },
             "stop" => Command::Stop { app },
             "restart" => Command::Restart { app },
+            "update" => Command::Update { app },
             "uninstall" => Command::Uninstall { app, purge: false },
             other => panic!("{other}"),
         }
