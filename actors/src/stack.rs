@@ -122,11 +122,17 @@ fn containers_spec(ctx: &Ctx, plan: &Arc<Plan>) -> ChildSpec {
     };
     let container = |service: &apps::RenderedService| {
         let (ctx, app, service) = (ctx.clone(), plan.id.clone(), Arc::new(service.clone()));
+        let manifest_dir = plan.manifest_dir.clone();
         let id = service.service.to_string();
         ChildSpec::worker(id, move |start| {
             let cause = start.cause.clone();
-            let args =
-                ContainerArgs { ctx: ctx.clone(), app: app.clone(), service: Arc::clone(&service), cause };
+            let args = ContainerArgs {
+                ctx: ctx.clone(),
+                app: app.clone(),
+                service: Arc::clone(&service),
+                manifest_dir: manifest_dir.clone(),
+                cause,
+            };
             async move { start.spawn(Container, args).await }
         })
         .backoff(backoff.clone())

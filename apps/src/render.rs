@@ -136,11 +136,30 @@ pub enum ImageSource {
     Pull,
     /// Built from a folder.
     Build {
+        /// Arguments of the build.
+        args: BTreeMap<String, String>,
         /// Build context.
         context: PathBuf,
         /// Containerfile within it.
         dockerfile: String,
     },
+}
+
+/// What is done in a container whenever it was made anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RenderedHooks {
+    /// Files and folders of the manifest's folder, with their places in the container; copied before its first start.
+    pub copies: Vec<(PathBuf, String)>,
+    /// Commands, run once it is ready for the first time.
+    pub commands: Vec<LifecycleHook>,
+}
+
+impl RenderedHooks {
+    /// BLAKE3 of all that they say: others have to be applied anew.
+    pub fn digest(&self) -> String {
+        let json = serde_json::to_vec(&(&self.copies, &self.commands)).unwrap_or_default();
+        blake3::hash(&json).to_hex().to_string()
+    }
 }
 
 /// One container of the app.
@@ -170,6 +189,8 @@ pub struct RenderedService {
     pub liveness: Option<Probe>,
     /// Which ends lead to a restart.
     pub restart: RestartPolicy,
+    /// What is done in the container whenever it was made anew.
+    pub hooks: RenderedHooks,
     /// Commands in the container after its start.
     pub post_start: Vec<LifecycleHook>,
     /// Commands in the container before it is stopped.

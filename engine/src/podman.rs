@@ -1,6 +1,7 @@
 //! The Podman adapter: [`Engine`] over podman-api 0.11, with `raw` for what that crate gets wrong.
 
 mod call;
+mod copy;
 mod event;
 mod exec;
 mod folder;
@@ -11,8 +12,8 @@ mod raw;
 mod spec;
 
 use crate::{
-    BuildRequest, Engine, EngineError, EngineInfo, Event, ExecOutput, Inspect, LogLine, ProcessRef,
-    ProgressSink, Result, Summary, Usage, process, usage,
+    BuildRequest, Engine, EngineError, EngineInfo, Event, ExecOutput, ExecRequest, Inspect, LogLine,
+    ProcessRef, ProgressSink, Result, Summary, Usage, process, usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -157,7 +158,7 @@ impl Engine for Podman {
     }
 
     async fn start(&self, container: &str) -> Result<()> {
-        let call = Call::container("start", container, CHANGE).patient().authored();
+        let call = Call::container("start", container, CHANGE).patient().starting();
         call.api(self.container(container).start(None).map(unless_done)).await
     }
 
@@ -219,8 +220,23 @@ impl Engine for Podman {
             .map_err(|error| broken(error.to_string()))?
     }
 
-    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {
-        self.run_exec(container, argv, timeout).await
+    async fn run(&self, container: &str, request: &ExecRequest, timeout: Duration) -> Result<ExecOutput> {
+        self.run_exec(container, request, timeout).await
+    }
+
+    async fn copy_into(&self, container: &str, from: &Path, to: &str) -> Result<()> {
+        let call = Call::container("copy_into", container, CHANGE).authored();
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let packed = tokio::task::spawn_blocking(move || copy::pack(&from, &to))
+            .await
+            .map_err(|error| call.not_understood(error))??;
+        call.run(async {
+            // Gap: the crate has no word for it. Folders on the way are made where they are missing.
+            let path = format!("/containers/{}/archive?path=%2F", encode(container));
+            let answer = self.raw.stream(&call, Method::PUT, &path, Content::Tar(packed)).await?;
+            raw::collect(&call, answer).await.map(drop)
+        })
+        .await
     }
 
     async fn logs(
@@ -250,6 +266,7 @@ impl Engine for Podman {
         let request = BuildRequest {
             context: PathBuf::new(),
             dockerfile: image::CONTAINERFILE.to_owned(),
+            args: BTreeMap::new(),
             tag: apps::PAUSE_IMAGE.to_owned(),
             labels: BTreeMap::new(),
         };
@@ -266,9 +283,7 @@ impl Engine for Podman {
         // `exists` says yes also when a layer is gone.
         match self.image_labels(reference).await {
             Ok(_) => Ok(true),
-            Err(EngineError::NotFound { .. } | EngineError::Broken { .. } | EngineError::Damaged { .. }) => {
-                Ok(false)
-            }
+            Err(EngineError::NotFound { .. } | EngineError::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

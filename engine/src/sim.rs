@@ -129,6 +129,11 @@ impl Sim {
         self.world().log(name, LogLine { stderr: false, line: line.to_owned() });
     }
 
+    /// Paths that were copied into a container since it was made.
+    pub fn copies(&self, name: &str) -> Vec<String> {
+        self.world().containers.get(name).map(|it| it.copies.clone()).unwrap_or_default()
+    }
+
     /// Answers commands inside of containers. Without it every command succeeds without output.
     pub fn on_exec(&self, answer: impl Fn(&str, &[String]) -> ExecOutput + Send + Sync + 'static) {
         self.world().exec = Some(world::ExecHook(Arc::new(answer)));

@@ -190,6 +190,9 @@ pub struct ContainerView {
     pub last_restart: Option<RestartView>,
     /// How it ended last.
     pub last_exit: Option<ExitView>,
+    /// The code with which it ended for good, as its restart policy says: 0 is what was wanted of it.
+    #[serde(default)]
+    pub ended: Option<i32>,
     /// Image reference.
     pub image: String,
 }

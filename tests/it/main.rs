@@ -2,6 +2,7 @@
 
 mod faults;
 mod gates;
+mod inside;
 mod interface;
 mod life;
 mod recovery;

@@ -1,8 +1,8 @@
 //! Images: pulled when they are missing, built when they are missing or their context has changed.
 
 use super::{engine_error, progress::Progress};
-use apps::{ImageSource, RenderedService};
-use engine::{BuildRequest, ProgressSink};
+use apps::{ImageSource, RenderedService, manifest::PullPolicy};
+use engine::{BuildRequest, EngineError, ProgressSink};
 use protocol::OpError;
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,9 @@ pub(super) async fn ensure(p: &Progress) -> Result<(), OpError> {
         );
         match &service.image {
             ImageSource::Pull => pull(p, service).await?,
-            ImageSource::Build { context, dockerfile } => build(p, service, context, dockerfile).await?,
+            ImageSource::Build { context, dockerfile, args } => {
+                build(p, service, (context, dockerfile, args)).await?;
+            }
         }
     }
     p.count("all images are there", services.len(), services.len());
@@ -44,8 +46,17 @@ fn lines(p: &Progress) -> ProgressSink {
 
 async fn pull(p: &Progress, service: &RenderedService) -> Result<(), OpError> {
     let (engine, image) = (&p.ctx.engine, &service.spec.image);
-    if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
-        return Ok(());
+    // Those that are asked for every time are.
+    if service.pull_policy != PullPolicy::Always {
+        if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
+            return Ok(());
+        }
+        if service.pull_policy == PullPolicy::Never {
+            return Err(OpError {
+                hint: Some("put the image on this machine: the manifest says that it is never pulled".into()),
+                ..engine_error(&EngineError::ImageMissing { image: image.clone() })
+            });
+        }
     }
     engine.pull_image(image, lines(p)).await.map_err(|e| engine_error(&e))
 }
@@ -53,8 +64,7 @@ async fn pull(p: &Progress, service: &RenderedService) -> Result<(), OpError> {
 async fn build(
     p: &Progress,
     service: &RenderedService,
-    context: &Path,
-    dockerfile: &str,
+    (context, dockerfile, args): (&Path, &str, &BTreeMap<String, String>),
 ) -> Result<(), OpError> {
     let (engine, image) = (&p.ctx.engine, &service.spec.image);
     let folder = context.to_owned();
@@ -66,7 +76,15 @@ async fn build(
     };
     let hash = tokio::task::spawn_blocking(move || hash_of(&folder)).await;
     let hash = hash.map_err(|error| wrong(io::Error::other(error)))?.map_err(wrong)?;
-    if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
+    // The same folder with other arguments is another image.
+    let hash = match serde_json::to_vec(args) {
+        Ok(json) if !args.is_empty() => {
+            blake3::Hasher::new().update(hash.as_bytes()).update(&json).finalize().to_hex().to_string()
+        }
+        _ => hash,
+    };
+    let anew = service.pull_policy == PullPolicy::Build;
+    if !anew && engine.image_present(image).await.map_err(|e| engine_error(&e))? {
         let labels = engine.image_labels(image).await.map_err(|e| engine_error(&e))?;
         if labels.get(LABEL_CONTEXT) == Some(&hash) {
             return Ok(());
@@ -75,6 +93,7 @@ async fn build(
     let request = BuildRequest {
         context: context.to_owned(),
         dockerfile: dockerfile.to_owned(),
+        args: args.clone(),
         tag: image.clone(),
         labels: BTreeMap::from([(LABEL_CONTEXT.to_owned(), hash)]),
     };

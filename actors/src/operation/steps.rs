@@ -200,7 +200,7 @@ async fn start_anew(p: &Progress) -> Result<(), OpError> {
 
 async fn start(p: &Progress) -> Result<(), OpError> {
     p.begin("start");
-    let runs = |c: &ContainerView| c.phase == ContainerPhase::Running;
+    let runs = |c: &ContainerView| c.phase == ContainerPhase::Running || c.ended == Some(0);
     p.wait(READY, |view| judge_start(view, runs, "is not running yet")).await?;
     p.begin("ready");
     let ready = |c: &ContainerView| runs(c) && matches!(c.health, Health::Healthy | Health::None);
@@ -211,7 +211,8 @@ async fn start(p: &Progress) -> Result<(), OpError> {
 fn judge_start(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
     let others = !view.wait.is_empty() && view.wait.iter().all(|wait| wait.app.is_some());
     let known = view.wait.iter().all(|wait| wait.state != Some(GateState::Unknown));
-    let held = others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting);
+    let held =
+        others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting || c.ended == Some(0));
     match (held, known) {
         (true, true) => Verdict::Done,
         (true, false) => Verdict::Pending("asking how far that is which it waits for".into()),
@@ -318,6 +319,15 @@ fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -
         return Verdict::Failed(OpError {
             code: "crash_looping".into(),
             message: format!("{} does not stay up: {last}", given_up.service),
+            hint: Some("look at its log".into()),
+            retryable: true,
+        });
+    }
+    if let Some(failed) = view.containers.iter().find(|c| c.ended.is_some_and(|code| code != 0)) {
+        let why = failed.reason.clone().unwrap_or_default();
+        return Verdict::Failed(OpError {
+            code: "failed_for_good".into(),
+            message: format!("{} {why}", failed.service),
             hint: Some("look at its log".into()),
             retryable: true,
         });

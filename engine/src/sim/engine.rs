@@ -2,8 +2,8 @@
 
 use super::{Call, Sim};
 use crate::{
-    BuildRequest, Engine, EngineError, EngineInfo, EngineState, Event, ExecOutput, Inspect, LogLine,
-    ProcessRef, ProgressSink, Result, Summary, Usage,
+    BuildRequest, Engine, EngineError, EngineInfo, EngineState, Event, ExecOutput, ExecRequest, Inspect,
+    LogLine, ProcessRef, ProgressSink, Result, Summary, Usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -273,7 +273,7 @@ impl Engine for Sim {
         Ok(Usage { cpu: world.begin.elapsed() / 10, memory_bytes: 1 << 20, pids: 1, ..Usage::default() })
     }
 
-    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {
+    async fn run(&self, container: &str, request: &ExecRequest, timeout: Duration) -> Result<ExecOutput> {
         self.enter("exec", format!("container {container}"), timeout).await?;
         let (name, hook) = {
             let world = self.world();
@@ -286,7 +286,17 @@ impl Engine for Sim {
             }
             (name, world.exec.clone())
         };
-        Ok(hook.map_or(ExecOutput { code: 0, output: String::new() }, |hook| (hook.0)(&name, argv)))
+        Ok(hook.map_or(ExecOutput { code: 0, output: String::new() }, |hook| (hook.0)(&name, &request.argv)))
+    }
+
+    async fn copy_into(&self, container: &str, _: &Path, to: &str) -> Result<()> {
+        self.change("copy_into", "container", container, CHANGE).await?;
+        let mut world = self.world();
+        let name = world.find(container)?;
+        if let Some(it) = world.containers.get_mut(&name) {
+            it.copies.push(to.to_owned());
+        }
+        Ok(())
     }
 
     async fn logs(

@@ -77,6 +77,8 @@ pub(super) struct Container {
     pub(super) ignores_term: bool,
     /// Files of it are gone from the engine's storage.
     pub(super) damaged: bool,
+    /// Paths that were copied into it.
+    pub(super) copies: Vec<String>,
     pub(super) log: Vec<LogLine>,
     pub(super) followers: Vec<UnboundedSender<LogLine>>,
 }
@@ -223,6 +225,7 @@ impl World {
             address: 0,
             ignores_term: false,
             damaged: self.damages.contains(&spec.name),
+            copies: Vec::new(),
             log: Vec::new(),
             followers: Vec::new(),
         };

@@ -98,6 +98,7 @@ fn app() -> AppView {
                 at: 1_795_215_600_000,
             }),
             last_exit: Some(ExitView { code: Some(137), oom: true, at: 1_795_215_600_000 }),
+            ended: None,
             image: "localhost/cache:1".into(),
         }],
         launch: vec![LaunchUrl { name: "main".into(), scheme: "http".into(), port: 8_090, path: "/".into() }],
