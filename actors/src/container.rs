@@ -23,7 +23,15 @@ pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
 pub(crate) use status::Status;
 
-use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, stack, worker};
+use crate::{
+    agree::Agreement,
+    app::AppMsg,
+    clock::now_ms,
+    ctx::Ctx,
+    names::name,
+    stack::{self, Plan},
+    worker,
+};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
@@ -32,7 +40,7 @@ use machine::{Duties, Effect, Job, Listed, Machine, Part};
 use note::Note;
 use protocol::{AppId, ContainerPhase, Health};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use supervisor::StartCause;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -78,8 +86,8 @@ pub(crate) struct ContainerArgs {
     pub(crate) app: AppId,
     /// What to run.
     pub(crate) service: Arc<RenderedService>,
-    /// The folder that its manifest came from.
-    pub(crate) manifest_dir: PathBuf,
+    /// The app's plan.
+    pub(crate) plan: Arc<Plan>,
     /// Why this incarnation was started.
     pub(crate) cause: StartCause,
 }
@@ -96,6 +104,8 @@ pub(crate) struct ContainerState {
     chore: Option<ActorCell>,
     /// What is on the disk of the machine's note.
     kept: Note,
+    /// Which of the given secrets the container is being made with.
+    secrets: String,
     /// The watched processes, and who watches them.
     watch: (Vec<ProcessRef>, Option<ActorCell>),
     /// Some could not be watched: that is tried again at the next list.
@@ -148,6 +158,7 @@ impl Actor for Container {
             probers: Vec::new(),
             chore: None,
             kept: Note::default(),
+            secrets: String::new(),
             watch: (Vec::new(), None),
             unwatched: false,
             calls: (0, false),
@@ -199,10 +210,13 @@ impl Actor for Container {
             }
             ContainerMsg::Looked(look) => {
                 state.calls.1 = false;
-                state.machine.looked(look)
+                state.machine.looked(look.map(|sight| state.as_made(sight)))
             }
             ContainerMsg::Done(job, result) => {
                 state.calls.1 = false;
+                if let (Job::Create(Part::Container), Ok(Some(id))) = (job, &result) {
+                    state.machine.note_mut().about(id).secrets = state.secrets.clone();
+                }
                 state.machine.done(job, result)
             }
             ContainerMsg::Slow(call) => {

@@ -6,9 +6,12 @@
 mod certs;
 mod facts;
 mod files;
+pub(crate) mod given;
+mod networks;
 mod secrets;
 
 pub(crate) use facts::gather;
+pub(crate) use networks::{ensure as networks, release as release_networks};
 
 use crate::{ctx::Ctx, private, stack::Plan};
 use apps::{Rendered, TemplateError, Variable};
@@ -51,9 +54,18 @@ pub(crate) enum SupplyError {
         /// Cause.
         source: rcgen::Error,
     },
+    /// A secret that the owner gives was not given. Remedy: `archy secret set`.
+    #[error("the secret {name} is not given")]
+    NotGiven {
+        /// Name in the manifest.
+        name: String,
+    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(crate::store::StoreError),
     /// The engine refuses.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -77,7 +89,12 @@ impl SupplyError {
 pub(crate) async fn ensure(ctx: &Ctx, plan: &Plan) -> Result<(), SupplyError> {
     let (engine, rendered) = (ctx.engine.as_ref(), &plan.rendered);
     folders(engine, rendered).await?;
-    let secrets = secrets::ensure(engine, &ctx.secrets_dir(&plan.id), &rendered.secrets).await?;
+    networks(ctx, plan).await?;
+    let dir = ctx.secrets_dir(&plan.id);
+    let mut secrets = secrets::ensure(engine, &dir, &rendered.secrets).await?;
+    for (name, engine_name) in &rendered.external_secrets {
+        secrets.insert(name.clone(), given::ensure(engine, &dir, name, engine_name).await?);
+    }
     let facts = gather();
     for cert in &rendered.certs {
         certs::ensure(engine, cert, &plan.manifest.name, &facts, SystemTime::now()).await?;

@@ -5,7 +5,8 @@ mod service;
 use crate::{
     ContainerSpec, LABEL_APP, LABEL_NODE, Manifest, PortMapping,
     manifest::{
-        AdoptPolicy, Condition, Generate, LifecycleHook, Owner, Probe, PullPolicy, RestartPolicy, VolumeType,
+        AdoptPolicy, Condition, Generate, LifecycleHook, Network, Owner, Probe, PullPolicy, RestartPolicy,
+        VolumeType,
     },
     order::start_order,
     policy::path::RESERVED,
@@ -61,6 +62,8 @@ pub struct Rendered {
     pub labels: BTreeMap<String, String>,
     /// Networks by their names in the engine.
     pub networks: Vec<String>,
+    /// Those of all its networks whose containers reach nothing outside.
+    pub internal_networks: BTreeSet<String>,
     /// Networks that are shared with other apps and outlive this one.
     pub shared_networks: Vec<String>,
     /// Volumes by their names in the engine.
@@ -234,8 +237,14 @@ impl Manifest {
         let (directories, owners) = self.directories(context);
         let (shared, own): (Vec<_>, Vec<_>) =
             self.networks.iter().partition(|(_, network)| network.unwrap_or_default().external);
+        let mut networks: Vec<String> = own.iter().map(|(name, _)| self.scoped(name)).collect();
+        if self.has_default_network() && !networks.contains(&self.scoped(DEFAULT_NETWORK)) {
+            networks.push(self.scoped(DEFAULT_NETWORK));
+        }
+        let internal = |(_, network): &(&String, &Option<Network>)| network.unwrap_or_default().internal;
         Rendered {
-            networks: own.iter().map(|(name, _)| self.scoped(name)).collect(),
+            networks,
+            internal_networks: self.networks.iter().filter(internal).map(|(n, _)| self.network(n)).collect(),
             shared_networks: shared.iter().map(|(name, _)| (*name).clone()).collect(),
             volumes: self.volumes.keys().map(|n| self.scoped(n)).collect(),
             directories,
@@ -284,9 +293,19 @@ impl Manifest {
         (directories, owners)
     }
 
+    /// The name of one of its secrets, volumes or own networks in the engine.
+    pub fn engine_name(&self, name: &str) -> String {
+        self.scoped(name)
+    }
+
     /// A name of the app in the engine's flat name space. Ids have no underscore, so two apps never meet.
     fn scoped(&self, name: &str) -> String {
         format!("{}_{name}", self.id)
+    }
+
+    /// Whether there are services that name no network, and so share one, as compose has it. One alone needs none.
+    fn has_default_network(&self) -> bool {
+        self.services.values().filter(|service| service.is_on_default_network()).count() > 1
     }
 
     /// A network's name in the engine; a shared one has no app in it.
@@ -295,6 +314,9 @@ impl Manifest {
         if external { name.to_owned() } else { self.scoped(name) }
     }
 }
+
+/// Name of the network of the services that name none.
+const DEFAULT_NETWORK: &str = "default";
 
 /// Where the node keeps what it writes for an app.
 fn own_path(context: &RenderContext, kind: &str, name: &str) -> PathBuf {

@@ -275,8 +275,19 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes an image; one that does not exist is no error.
     async fn remove_image(&self, reference: &str) -> Result<()>;
 
-    /// Creates a network with name resolution unless it exists.
-    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+    /// Creates a network with name resolution unless it exists; from an internal one nothing outside is reached.
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        internal: bool,
+    ) -> Result<()>;
+    /// The same for a network that leads out.
+    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        self.create_network(name, labels, false).await
+    }
+    /// Names of the networks that carry all of these labels.
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>>;
     /// Removes a network; one that does not exist is no error, one that is in use is a conflict.
     async fn remove_network(&self, name: &str) -> Result<()>;
     /// Creates a volume unless it exists.

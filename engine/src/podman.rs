@@ -333,10 +333,33 @@ impl Engine for Podman {
         or_absent(call.api(self.api.images().get(reference).delete()).await)
     }
 
-    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
-        let call = Call::new("ensure_network", format!("network {name}"), CHANGE);
-        let options = NetworkCreateOpts::builder().name(name).dns_enabled(true).labels(labels).build();
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        internal: bool,
+    ) -> Result<()> {
+        let call = Call::new("create_network", format!("network {name}"), CHANGE);
+        let options = NetworkCreateOpts::builder().name(name).dns_enabled(true).labels(labels);
+        let options = options.internal(internal).build();
         or_present(call.api(self.api.networks().create(&options)).await.map(|_| ()))
+    }
+
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>> {
+        #[derive(serde::Deserialize)]
+        struct Network {
+            name: String,
+            #[serde(default)]
+            labels: Option<BTreeMap<String, String>>,
+        }
+        let call = Call::new("list_networks", "networks".to_owned(), LOOK);
+        // The engine is content when one of several labels matches, so they are compared here.
+        let networks: Vec<Network> = call.run(self.raw.get(&call, "/networks/json")).await?;
+        let carries_all = |network: &Network| {
+            let found = network.labels.as_ref();
+            labels.iter().all(|(key, value)| found.and_then(|it| it.get(*key)).is_some_and(|it| it == value))
+        };
+        Ok(networks.into_iter().filter(carries_all).map(|network| network.name).collect())
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

@@ -129,6 +129,16 @@ impl Sim {
         self.world().log(name, LogLine { stderr: false, line: line.to_owned() });
     }
 
+    /// The value of a secret.
+    pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
+        self.world().secrets.get(name).cloned()
+    }
+
+    /// The names by which others on its networks find a container.
+    pub fn aliases(&self, name: &str) -> BTreeMap<String, Vec<String>> {
+        self.world().containers.get(name).map(|it| it.spec.networks.clone()).unwrap_or_default()
+    }
+
     /// Paths that were copied into a container since it was made.
     pub fn copies(&self, name: &str) -> Vec<String> {
         self.world().containers.get(name).map(|it| it.copies.clone()).unwrap_or_default()

@@ -209,6 +209,10 @@ pub struct LaunchUrl {
     pub port: u16,
     /// Path, beginning with `/`.
     pub path: String,
+    /// The whole address, where it is not on the node: the rest is not used then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub url: Option<String>,
 }
 
 /// One app: the row of the stream `apps`, keyed by `id`.

@@ -128,7 +128,10 @@ async fn one_waits_for_the_good_end_of_another_which_is_run_again_for_a_user_onl
     assert_eq!(t.ended(&op).await.state, OpState::Succeeded);
     let app = t.wait_phase("shop", Phase::Running).await;
     let migrate = container(&app, "migrate");
-    assert_eq!((migrate.phase, migrate.ended, migrate.health), (ContainerPhase::Exited, Some(0), Health::None));
+    assert_eq!(
+        (migrate.phase, migrate.ended, migrate.health),
+        (ContainerPhase::Exited, Some(0), Health::None)
+    );
 
     t.sim.forget_calls();
     let t = t.restart().await;

@@ -6,6 +6,7 @@ mod inside;
 mod interface;
 mod life;
 mod recovery;
+mod shared;
 mod strays;
 mod tidy;
 mod trouble;

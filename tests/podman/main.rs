@@ -5,4 +5,5 @@ mod fault;
 mod gate;
 mod node;
 mod owner;
+mod stack;
 mod supply;

@@ -2,7 +2,7 @@
 
 use super::{AppState, phase};
 use crate::{clock::now_ms, container::Status, operation::Hold, stack};
-use apps::manifest::Condition;
+use apps::manifest::{Condition, Kind};
 use protocol::{
     AppView, Confidence, ContainerPhase, ContainerView, Desired, Health, LaunchUrl, ServiceName, WaitView,
 };
@@ -206,8 +206,19 @@ impl AppState {
                 scheme: interface.scheme.as_str().into(),
                 port: port.published,
                 path: interface.path.clone(),
+                url: None,
             })
         };
-        self.plan.manifest.interfaces.iter().filter_map(interface).collect()
+        let manifest = &self.plan.manifest;
+        // A link has nothing on the node, and leads elsewhere.
+        let elsewhere = manifest.metadata.website.clone().filter(|_| manifest.kind == Kind::Link);
+        let elsewhere = elsewhere.map(|url| LaunchUrl {
+            name: "website".into(),
+            scheme: if url.starts_with("http://") { "http" } else { "https" }.into(),
+            port: 0,
+            path: "/".into(),
+            url: Some(url),
+        });
+        elsewhere.into_iter().chain(manifest.interfaces.iter().filter_map(interface)).collect()
     }
 }

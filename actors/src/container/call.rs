@@ -5,7 +5,7 @@ use super::{
     look::{self, Known},
     machine::{Job, Part},
 };
-use crate::{ctx::Ctx, worker};
+use crate::{ctx::Ctx, stack::Plan, supply, worker};
 use apps::{ContainerSpec, RenderedService};
 use engine::EngineError;
 use ractor::{ActorProcessingErr, ActorRef};
@@ -40,7 +40,7 @@ impl ContainerState {
             let (id, answer) =
                 (self.machine.id(Part::Container).unwrap_or_default().to_owned(), Answer(Some((me, job))));
             // It changes nothing that looks and calls would have to wait for, and ends with the container or this actor.
-            let folder = self.args.manifest_dir.clone();
+            let folder = self.args.plan.manifest_dir.clone();
             let work = async move { answer.give(inside::chore(&ctx, &service, &folder, &id, chore).await) };
             self.chore = Some(worker::run(myself.get_cell(), work).await?);
             return Ok(());
@@ -54,8 +54,10 @@ impl ContainerState {
         let work = match job {
             Job::Look | Job::Chore(_) => return Ok(()),
             Job::Create(part) => {
-                let spec = spec(part);
-                Work::Create(Box::new(spec), part)
+                if part == Part::Container {
+                    self.secrets = self.given();
+                }
+                Work::Create(Box::new(spec(part)), part, Arc::clone(&self.args.plan))
             }
             Job::Start(part) => Work::Start(called(part)),
             Job::Stop(part) => {
@@ -109,7 +111,7 @@ impl Drop for Answer {
 
 /// A call that changes a container.
 enum Work {
-    Create(Box<ContainerSpec>, Part),
+    Create(Box<ContainerSpec>, Part, Arc<Plan>),
     Start(String),
     /// With the service whose commands are run before.
     Stop(String, Duration, Option<Arc<RenderedService>>),
@@ -121,9 +123,11 @@ impl Work {
     async fn run(self, ctx: &Ctx) -> Result<Option<String>, EngineError> {
         let engine = &ctx.engine;
         match self {
-            Self::Create(spec, part) => {
+            Self::Create(spec, part, plan) => {
                 if part == Part::Anchor {
                     engine.ensure_pause_image().await?;
+                    // Somebody may have taken one away since the install, or its manifest has one more.
+                    supply::networks(ctx, &plan).await?;
                 }
                 return engine.create(&spec).await.map(Some);
             }

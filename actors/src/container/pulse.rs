@@ -2,12 +2,13 @@
 
 use super::{
     ContainerMsg, ContainerState,
+    look::{Look, Sight},
     machine::Part,
     note::Note,
     probe::Prober,
     vitals::{Answer, Follow, Kind, Vitals},
 };
-use crate::worker;
+use crate::{supply::given, worker};
 use engine::ProcessRef;
 use protocol::Health;
 use ractor::{ActorProcessingErr, ActorRef};
@@ -72,6 +73,32 @@ impl ContainerState {
         Ok(())
     }
 
+    /// Which of the secrets that the owner gives it would be made with now.
+    pub(super) fn given(&self) -> String {
+        let args = &self.args;
+        let spec = &args.service.spec;
+        let uses = |name: &str| {
+            spec.secrets.iter().any(|secret| secret.source == name)
+                || spec.secret_env.values().any(|it| it == name)
+        };
+        given::revisions(&args.ctx.secrets_dir(&args.app), &args.plan.rendered.external_secrets, uses)
+    }
+
+    /// One that was made with a secret that has been changed since is of another configuration.
+    pub(super) fn as_made(&self, mut sight: Sight) -> Sight {
+        if self.args.plan.rendered.external_secrets.is_empty() {
+            return sight;
+        }
+        let note = self.machine.note();
+        let outdated = |id: &String| *id == note.container && note.secrets != self.given();
+        match &mut sight.container {
+            Look::Down { id, stale, .. } => *stale |= outdated(id),
+            Look::Up(up) => up.stale |= outdated(&up.id),
+            Look::Absent | Look::Foreign | Look::Behind { .. } => {}
+        }
+        sight
+    }
+
     pub(super) fn stop_probing(&mut self) {
         self.probers.drain(..).for_each(|prober| prober.kill());
     }
@@ -102,7 +129,10 @@ impl ContainerState {
 /// Most services have nothing to keep.
 fn has_note(state: &ContainerState) -> bool {
     let service = &state.args.service;
-    service.startup.is_some() || !service.post_start.is_empty() || service.hooks != Default::default()
+    !state.args.plan.rendered.external_secrets.is_empty()
+        || service.startup.is_some()
+        || !service.post_start.is_empty()
+        || service.hooks != Default::default()
 }
 
 fn path(state: &ContainerState) -> PathBuf {

@@ -41,9 +41,12 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
     }
     p.detail("data and secrets");
     engine.remove_folder(&p.ctx.app_dir(app)).await.map_err(refused)?;
-    for secret in &p.plan.rendered.secrets {
-        engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
+    let rendered = &p.plan.rendered;
+    let secrets = rendered.secrets.iter().map(|secret| &secret.engine_name);
+    for secret in secrets.chain(rendered.external_secrets.values()) {
+        engine.remove_secret(secret).await.map_err(refused)?;
     }
+    let _ = fs::remove_dir_all(p.ctx.notes_dir(app));
     let secrets = p.ctx.secrets_dir(app);
     match fs::remove_dir_all(&secrets) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -109,9 +109,7 @@ async fn install(p: &Progress) -> Result<(), OpError> {
     provide(p).await?;
     p.begin("network");
     let rendered = &p.plan.rendered;
-    for network in &rendered.networks {
-        p.ctx.engine.ensure_network(network, &rendered.labels).await.map_err(|e| engine_error(&e))?;
-    }
+    supply::networks(&p.ctx, &p.plan).await.map_err(|e| engine_error(&e))?;
     for volume in &rendered.volumes {
         p.ctx.engine.ensure_volume(volume, &rendered.labels).await.map_err(|e| engine_error(&e))?;
     }
@@ -280,18 +278,7 @@ async fn remove(p: &Progress) -> Result<Vec<String>, OpError> {
             retryable: true,
         });
     }
-    let mut residue = Vec::new();
-    for network in &p.plan.rendered.networks {
-        match p.ctx.engine.remove_network(network).await {
-            Ok(()) => {}
-            // All of the app's own containers are gone: a stranger's is on it.
-            Err(EngineError::Conflict { .. }) => {
-                residue.push(format!("network {network}, which a container of another owner uses"));
-            }
-            Err(error) => return Err(engine_error(&error)),
-        }
-    }
-    Ok(residue)
+    supply::release_networks(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))
 }
 
 /// What a container that is left is given to end.
@@ -351,6 +338,8 @@ fn supply_error(error: &SupplyError) -> OpError {
             ("disk", "check the disk and the permissions of the node's data directory")
         }
         SupplyError::Random(_) => ("random", "try again"),
+        SupplyError::Store(_) => ("store", "check the disk of the node's data directory, then try again"),
+        SupplyError::NotGiven { .. } => ("secret_missing", "give it with `archy secret set`, then try again"),
         SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
             ("manifest", "tell whoever wrote the app's manifest")
         }

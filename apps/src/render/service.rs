@@ -1,6 +1,6 @@
 //! One service, to what the engine is asked to create.
 
-use super::{ImageSource, RenderContext, RenderedHooks, RenderedService, own_path};
+use super::{DEFAULT_NETWORK, ImageSource, RenderContext, RenderedHooks, RenderedService, own_path};
 use crate::{
     ContainerSpec, LABEL_DIGEST, LABEL_FILES, LABEL_SERVICE, Manifest, Mount, MountSource, PortMapping,
     PortProtocol, SecretMount, anchor,
@@ -202,6 +202,9 @@ impl Manifest {
             aliases.retain(|alias| *alias != own);
             (self.network(network), aliases)
         };
+        if service.is_on_default_network() && self.has_default_network() {
+            return [place((&DEFAULT_NETWORK.to_owned(), &None))].into();
+        }
         service.networks.iter().map(place).collect()
     }
 }

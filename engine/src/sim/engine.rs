@@ -366,10 +366,26 @@ impl Engine for Sim {
         Ok(())
     }
 
-    async fn ensure_network(&self, name: &str, _labels: &BTreeMap<String, String>) -> Result<()> {
-        self.change("ensure_network", "network", name, CHANGE).await?;
-        self.world().networks.insert(name.to_owned());
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        _internal: bool,
+    ) -> Result<()> {
+        self.look("create_network", format!("network {name}")).await?;
+        let mut world = self.world();
+        if !world.networks.contains_key(name) {
+            world.calls.push(Call { call: "create_network", name: name.to_owned() });
+            world.networks.insert(name.to_owned(), labels.clone());
+        }
         Ok(())
+    }
+
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>> {
+        self.look("list_networks", "networks".to_owned()).await?;
+        let world = self.world();
+        let found = world.networks.iter().filter(|(_, it)| carries(it, labels));
+        Ok(found.map(|(name, _)| name.clone()).collect())
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
@@ -405,9 +421,11 @@ impl Engine for Sim {
         Ok(())
     }
 
-    async fn create_secret(&self, name: &str, _value: &[u8]) -> Result<()> {
+    async fn create_secret(&self, name: &str, value: &[u8]) -> Result<()> {
         self.change("create_secret", "secret", name, CHANGE).await?;
-        if self.world().secrets.insert(name.to_owned()) {
+        let mut world = self.world();
+        if !world.secrets.contains_key(name) {
+            world.secrets.insert(name.to_owned(), value.to_vec());
             return Ok(());
         }
         Err(conflict(format!("secret {name}"), "secret name in use"))
@@ -415,7 +433,7 @@ impl Engine for Sim {
 
     async fn secret_exists(&self, name: &str) -> Result<bool> {
         self.look("secret_exists", format!("secret {name}")).await?;
-        Ok(self.world().secrets.contains(name))
+        Ok(self.world().secrets.contains_key(name))
     }
 
     async fn remove_secret(&self, name: &str) -> Result<()> {

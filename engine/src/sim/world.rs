@@ -36,9 +36,9 @@ pub(super) struct World {
     pub(super) processes: BTreeMap<ProcessRefKey, watch::Sender<bool>>,
     pub(super) images: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) registry: BTreeSet<String>,
-    pub(super) networks: BTreeSet<String>,
+    pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
-    pub(super) secrets: BTreeSet<String>,
+    pub(super) secrets: BTreeMap<String, Vec<u8>>,
     pub(super) foreign_ports: BTreeSet<(PortProtocol, u16)>,
     pub(super) latencies: BTreeMap<&'static str, Duration>,
     pub(super) hanging: BTreeSet<&'static str>,
@@ -125,9 +125,9 @@ impl Default for World {
             processes: BTreeMap::new(),
             images: BTreeMap::new(),
             registry: BTreeSet::new(),
-            networks: BTreeSet::new(),
+            networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
-            secrets: BTreeSet::new(),
+            secrets: BTreeMap::new(),
             foreign_ports: BTreeSet::new(),
             latencies: BTreeMap::new(),
             hanging: BTreeSet::new(),
@@ -194,9 +194,9 @@ impl World {
         if self.containers.contains_key(&spec.name) {
             return Err(EngineError::Conflict { subject, message: "that name is already in use".to_owned() });
         }
-        let network = spec.networks.keys().find(|name| !self.networks.contains(*name));
+        let network = spec.networks.keys().find(|name| !self.networks.contains_key(*name));
         let secret =
-            spec.secrets.iter().map(|secret| &secret.source).find(|name| !self.secrets.contains(*name));
+            spec.secrets.iter().map(|secret| &secret.source).find(|name| !self.secrets.contains_key(*name));
         if let Some(missing) = network.or(secret) {
             return Err(EngineError::Refused { subject, message: format!("{missing}: not found") });
         }

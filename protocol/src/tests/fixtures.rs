@@ -101,7 +101,13 @@ fn app() -> AppView {
             ended: None,
             image: "localhost/cache:1".into(),
         }],
-        launch: vec![LaunchUrl { name: "main".into(), scheme: "http".into(), port: 8_090, path: "/".into() }],
+        launch: vec![LaunchUrl {
+            name: "main".into(),
+            scheme: "http".into(),
+            port: 8_090,
+            path: "/".into(),
+            url: None,
+        }],
         next_retry: None,
         update: Some("2".into()),
         backup: Some(BackupView {
