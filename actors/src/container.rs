@@ -57,6 +57,8 @@ pub(crate) enum ContainerMsg {
     Want(Want, Ulid),
     /// Cast: tell your status, the app is new.
     Tell,
+    /// Cast: restart what runs, for this reason, which is no failure.
+    Bounce(String),
     /// Cast: the engine hinted that something happened to the container.
     Hint,
     /// Cast: all containers of this node.
@@ -198,6 +200,13 @@ impl Actor for Container {
             }
             ContainerMsg::Tell => {
                 state.tell();
+                Effect::None
+            }
+            ContainerMsg::Bounce(why) => {
+                if state.machine.bounce() {
+                    tracing::info!(container = %state.args.service.spec.name, reason = %why, "container is restarted");
+                    state.because = Some(why);
+                }
                 Effect::None
             }
             ContainerMsg::Hint => {

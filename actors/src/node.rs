@@ -12,7 +12,8 @@
 //! ├─ gates        one_for_one, one worker per gate that an app exports
 //! ├─ stacks       one_for_one, one stack per app
 //! ├─ control      permanent
-//! └─ meter        permanent
+//! ├─ meter        permanent
+//! └─ renewal      permanent
 //! ```
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     observer::Observer,
     operation::purge,
     private,
+    renewal::Renewal,
     service::{Service, ServiceConfig},
     stack,
     store::{StoreActor, StoreArgs, StoreError},
@@ -149,6 +151,11 @@ impl NodeHandle {
             let ctx = meter_ctx.clone();
             async move { start.spawn(Meter, ctx).await }
         });
+        let (id, renewal_ctx) = worker(name::RENEWAL);
+        let renewal = ChildSpec::worker(id, move |start| {
+            let ctx = renewal_ctx.clone();
+            async move { start.spawn(Renewal, ctx).await }
+        });
         let root_flags = flags(Strategy::OneForOne);
         let stacks_flags = flags(Strategy::OneForOne);
         let stacks = stack::named(&ctx, STACKS, Supervisor::child_spec(STACKS, stacks_flags, vec![]));
@@ -163,6 +170,7 @@ impl NodeHandle {
             patient(stacks),
             patient(control),
             patient(meter),
+            patient(renewal),
         ];
         let root =
             Supervisor::start_link("node", root_flags, children, None, Some(stack::sink(&ctx))).await?;

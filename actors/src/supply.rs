@@ -14,7 +14,7 @@ pub(crate) use facts::gather;
 pub(crate) use networks::{ensure as networks, release as release_networks};
 
 use crate::{ctx::Ctx, private, stack::Plan};
-use apps::{Rendered, TemplateError, Variable};
+use apps::{Mount, MountSource, Rendered, RenderedCert, TemplateError, Variable};
 use engine::{Engine, EngineError};
 use std::{fs, io, path::PathBuf, time::SystemTime};
 
@@ -103,6 +103,40 @@ pub(crate) async fn ensure(ctx: &Ctx, plan: &Plan) -> Result<(), SupplyError> {
         files::ensure(config, &plan.manifest_dir, &facts, &secrets)?;
     }
     Ok(())
+}
+
+/// Makes a certificate anew that is about to end, while the app runs; says whether that was so.
+///
+/// One that was never made is left to the app's next start.
+///
+/// # Errors
+///
+/// When the disk or the engine refuses, or a name of it is not known any more.
+pub(crate) async fn renew(
+    ctx: &Ctx,
+    plan: &Plan,
+    cert: &RenderedCert,
+    now: SystemTime,
+) -> Result<bool, SupplyError> {
+    let engine = ctx.engine.as_ref();
+    if !cert.dir.is_dir() || !certs::ensure(engine, cert, &plan.manifest.name, &gather(), now).await? {
+        return Ok(false);
+    }
+    // Its user finds it as it was found at the start.
+    let mounts = |mount: &Mount| mount.chown && mount.source == MountSource::Bind(cert.dir.clone());
+    let spec = plan.rendered.services.iter().map(|it| &it.spec).find(|spec| spec.mounts.iter().any(mounts));
+    if let Some((uid, gid)) = spec.and_then(|spec| owner(spec.user.as_deref()?)) {
+        for path in [cert.dir.join("tls.key"), cert.dir.join("tls.crt"), cert.dir.clone()] {
+            engine.give_folder(&path, uid, gid).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// A user that is given in numbers.
+fn owner(user: &str) -> Option<(u32, u32)> {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+    Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
 /// The folders of the app's data, each whole and with its owner, or not at all.

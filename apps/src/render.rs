@@ -192,6 +192,8 @@ pub struct RenderedService {
     pub liveness: Option<Probe>,
     /// Which ends lead to a restart.
     pub restart: RestartPolicy,
+    /// Certificates for whose renewal it is restarted.
+    pub renewals: Vec<String>,
     /// What is done in the container whenever it was made anew.
     pub hooks: RenderedHooks,
     /// Commands in the container after its start.

@@ -121,3 +121,29 @@ async fn a_link_leads_elsewhere_and_has_nothing_on_the_node() {
     t.perform(shop::uninstall()).await;
     assert_eq!(t.app("shop").unwrap().phase, Phase::NotInstalled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_renewed_in_place_and_only_who_asks_for_it_is_restarted() {
+    let text = "manifest_version: 1\nid: shop\nname: Shop\nversion: '1'\ncerts: {tls: {sans: [shop.test], days: 90}}\n\
+        services:\n  web:\n    image: localhost/web:1\n    certs: [{source: tls, target: /tls, restart: true}]\n  \
+        db:\n    image: localhost/db:1\n    user: '999:999'\n    certs: [{source: tls, target: /tls}]\n";
+    let t = SimNode::start(&[text]).await;
+    t.perform(shop::install()).await;
+    let folder = t.data_dir().join("data/shop/node/certs");
+    let certificate = || std::fs::read(folder.join("tls/tls.crt")).unwrap();
+    let (first, half_a_day) = (certificate(), std::time::Duration::from_secs(13 * 3600));
+    tokio::time::sleep(half_a_day).await;
+    assert_eq!(certificate(), first, "it is good for a while");
+    let note = std::fs::read_to_string(folder.join(".tls.json")).unwrap();
+    let mut note: serde_json::Value = serde_json::from_str(&note).unwrap();
+    note["until"] = 0.into();
+    std::fs::write(folder.join(".tls.json"), note.to_string()).unwrap();
+    tokio::time::sleep(half_a_day).await;
+    assert_ne!(certificate(), first);
+    t.wait_app("shop", |app| app.phase == Phase::Running && t.sim.count("start", "shop-web") == 2).await;
+    assert_eq!((t.sim.count("start", "shop-db"), t.app("shop").unwrap().restarts), (1, 0));
+    let told = serde_json::to_string(&t.node.events(None, None, 500).await.unwrap()).unwrap();
+    assert!(told.contains("the certificate tls of shop was renewed"), "{told}");
+    // Its files are given to the user who has them in a container.
+    assert!(t.sim.calls().iter().any(|it| it.call == "give_folder" && it.name.ends_with("tls.key")));
+}

@@ -40,7 +40,9 @@ async fn served(rig: &Rig, stack: &Stack, path: &str) -> String {
         loop {
             match http.get(&url).timeout(Duration::from_secs(5)).send().await {
                 Ok(answer) if answer.status() == 200 => return answer.text().await.unwrap(),
-                Ok(answer) => last = format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default()),
+                Ok(answer) => {
+                    last = format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default())
+                }
                 Err(error) => last = error.to_string(),
             }
             tokio::task::yield_now().await;
@@ -96,11 +98,14 @@ async fn stack() {
     // Its owner's secret is asked for before anything is made, and given from a pipe.
     let refused = rig.submit(stack, "install").await.unwrap_err();
     let ClientError::Refused(refused) = refused else { panic!("{refused:?}") };
-    assert_eq!((refused.code, refused.problems[0].field.as_str()), (ErrorCode::Invalid, "secrets.cache-pass"));
+    assert_eq!(
+        (refused.code, refused.problems[0].field.as_str()),
+        (ErrorCode::Invalid, "secrets.cache-pass")
+    );
     assert!(rig.facts(stack).is_empty());
     let data = rig.dir.path().join("data");
     let archy = ["--data-dir", data.to_str().unwrap(), "secret", "set", &stack.id, "cache-pass"];
-    assert_eq!(fed(&variable("ARCHY_BIN"), &archy, "open sesame\n").0, Some(0));
+    assert_eq!(fed(&variable("ARCHY_BIN"), &archy, "open-sesame\n").0, Some(0));
 
     rig.install(stack).await;
     let app = rig.until(stack, is_whole).await;
@@ -125,7 +130,11 @@ async fn stack() {
             assert_eq!(same, j < i || other == "migrate", "{other} after the end of {service}: {order:?}");
             assert_eq!(before[&name].id, after[&name].id, "no container is made anew");
         }
-        assert_eq!((figure(&rig, stack, "visits").await, figure(&rig, stack, "hooked").await), (1, 1), "{service}");
+        assert_eq!(
+            (figure(&rig, stack, "visits").await, figure(&rig, stack, "hooked").await),
+            (1, 1),
+            "{service}"
+        );
     }
     echoes(stack);
     assert!(greeted() > 1, "each run of the container is greeted");
@@ -171,8 +180,5 @@ async fn stack() {
 
 #[test]
 fn seven_real_programs_live_as_their_manifest_says() {
-    crate::owner::run(
-        concat!(module_path!(), "::seven_real_programs_live_as_their_manifest_says"),
-        stack(),
-    );
+    crate::owner::run(concat!(module_path!(), "::seven_real_programs_live_as_their_manifest_says"), stack());
 }

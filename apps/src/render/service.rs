@@ -93,6 +93,7 @@ impl Manifest {
             readiness: service.readiness_probe(),
             liveness: service.probes.liveness.clone(),
             restart: service.restart,
+            renewals: service.certs.iter().filter(|it| it.restart).map(|it| it.source.clone()).collect(),
             hooks: self.hooks_of(name, context),
             post_start: service.post_start.clone(),
             pre_stop: service.pre_stop.clone(),

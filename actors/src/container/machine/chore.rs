@@ -81,6 +81,15 @@ impl Machine {
         }
     }
 
+    /// Restarts what runs, without a failure; says whether it will.
+    pub(crate) fn bounce(&mut self) -> bool {
+        if matches!(self.want, Want::Run { .. }) && matches!(self.seen, Seen::Up(_)) {
+            self.leave_chore();
+            self.bounce = true;
+        }
+        self.bounce
+    }
+
     /// Its probes say that it can do its work, or not any more.
     pub(crate) fn set_fit(&mut self, fit: bool) {
         self.fit = fit;
