@@ -153,7 +153,8 @@ impl Actor for Container {
         let asked_for = args.ctx.tree.was_asked_for(&path);
         let repaired = own == Some(&ContainerExit::Damaged) && !asked_for;
         let machine = Machine::new(because.is_some(), repaired);
-        let failed = own.is_some() || because.is_some();
+        // What has completed is not run again for a sibling.
+        let failed = own.is_some();
         let mut state = ContainerState {
             machine,
             vitals: None,

@@ -155,6 +155,19 @@ async fn one_waits_for_the_good_end_of_another_which_is_run_again_for_a_user_onl
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_completed_is_not_run_again_for_a_sibling() {
+    let head = HEAD.replace("supervisor: {", "supervisor: {strategy: one_for_all, ");
+    let t = SimNode::start(&[&format!("{head}{}", MIGRATED.replace("RESTART", "on-failure"))]).await;
+    let op = t.submit(shop::install()).await.unwrap();
+    t.wait_app("shop", |app| phase_of(app, "migrate") == ContainerPhase::Running).await;
+    t.sim.crash("shop-migrate", 0);
+    assert_eq!(t.ended(&op).await.state, OpState::Succeeded);
+    t.sim.crash("shop-web", 1);
+    t.wait_app("shop", |app| container(app, "web").restarts == 1 && app.phase == Phase::Running).await;
+    assert_eq!((t.sim.count("start", "shop-migrate"), t.sim.count("start", "shop-web")), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_never_restarted_and_fails_is_the_failure_of_those_that_wait() {
     let t = SimNode::start(&[&format!("{HEAD}{}", MIGRATED.replace("RESTART", "'no'"))]).await;
     let op = t.submit(shop::install()).await.unwrap();

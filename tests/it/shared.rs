@@ -129,7 +129,7 @@ async fn a_certificate_is_renewed_in_place_and_only_who_asks_for_it_is_restarted
         db:\n    image: localhost/db:1\n    user: '999:999'\n    certs: [{source: tls, target: /tls}]\n";
     let t = SimNode::start(&[text]).await;
     t.perform(shop::install()).await;
-    let folder = t.data_dir().join("data/shop/node/certs");
+    let folder = t.data_dir().join("data/shop/.archipelago/certs");
     let certificate = || std::fs::read(folder.join("tls/tls.crt")).unwrap();
     let (first, half_a_day) = (certificate(), std::time::Duration::from_secs(13 * 3600));
     tokio::time::sleep(half_a_day).await;

@@ -128,7 +128,12 @@ async fn stack() {
             let name = stack.container(other);
             let same = runs(&before, &name) == runs(&after, &name);
             assert_eq!(same, j < i || other == "migrate", "{other} after the end of {service}: {order:?}");
-            assert_eq!(before[&name].id, after[&name].id, "no container is made anew");
+            assert_eq!(
+                before[&name].id,
+                after[&name].id,
+                "{other} is made anew after the end of {service}\n{}",
+                rig.log()
+            );
         }
         assert_eq!(
             (figure(&rig, stack, "visits").await, figure(&rig, stack, "hooked").await),
