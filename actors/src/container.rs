@@ -9,28 +9,42 @@
 
 mod call;
 mod exit;
+mod inside;
 mod look;
 mod machine;
+mod note;
 mod probe;
+mod pulse;
 mod status;
+mod vitals;
 
 pub use exit::ContainerExit;
 pub(crate) use look::is_adoptable;
 pub(crate) use machine::Want;
 pub(crate) use status::Status;
 
-use crate::{agree::Agreement, app::AppMsg, clock::now_ms, ctx::Ctx, names::name, stack, worker};
+use crate::{
+    agree::Agreement,
+    app::AppMsg,
+    clock::now_ms,
+    ctx::Ctx,
+    names::name,
+    stack::{self, Plan},
+    worker,
+};
 use apps::{ContainerSpec, LABEL_APP, LABEL_ROLE, LABEL_SERVICE, RenderedService};
 use engine::{EngineError, EngineState, ProcessRef, Summary};
 use futures_util::future::select_all;
 use look::Sight;
-use machine::{Effect, Job, Listed, Machine, Part};
+use machine::{Duties, Effect, Job, Listed, Machine, Part};
+use note::Note;
 use protocol::{AppId, ContainerPhase, Health};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::{sync::Arc, time::Duration};
 use supervisor::StartCause;
 use tokio::time::Instant;
 use ulid::Ulid;
+use vitals::{Answer, Kind, Vitals};
 
 /// From here on a call that has not ended is shown as slow.
 const SLOW: Duration = Duration::from_secs(30);
@@ -43,6 +57,8 @@ pub(crate) enum ContainerMsg {
     Want(Want, Ulid),
     /// Cast: tell your status, the app is new.
     Tell,
+    /// Cast: restart what runs, for this reason, which is no failure.
+    Bounce(String),
     /// Cast: the engine hinted that something happened to the container.
     Hint,
     /// Cast: all containers of this node.
@@ -57,8 +73,8 @@ pub(crate) enum ContainerMsg {
     Unwatched,
     /// Cast, own: one of the watched processes ended.
     Died(ProcessRef),
-    /// Cast, own: a probe of this process ended.
-    Probed(ProcessRef, bool),
+    /// Cast, own: a probe of this process has its answer.
+    Probed(ProcessRef, Kind, Answer),
     /// Cast, own: the time to rest is over.
     Rested,
 }
@@ -72,6 +88,8 @@ pub(crate) struct ContainerArgs {
     pub(crate) app: AppId,
     /// What to run.
     pub(crate) service: Arc<RenderedService>,
+    /// The app's plan.
+    pub(crate) plan: Arc<Plan>,
     /// Why this incarnation was started.
     pub(crate) cause: StartCause,
 }
@@ -81,9 +99,15 @@ pub(crate) struct ContainerState {
     args: ContainerArgs,
     me: ActorId,
     machine: Machine,
-    health: Health,
-    failures: u32,
-    prober: Option<ActorCell>,
+    /// What the probes say of what runs.
+    vitals: Option<Vitals>,
+    probers: Vec<ActorCell>,
+    /// Who works inside of the container.
+    chore: Option<ActorCell>,
+    /// What is on the disk of the machine's note.
+    kept: Note,
+    /// Which of the given secrets the container is being made with.
+    secrets: String,
     /// The watched processes, and who watches them.
     watch: (Vec<ProcessRef>, Option<ActorCell>),
     /// Some could not be watched: that is tried again at the next list.
@@ -129,11 +153,15 @@ impl Actor for Container {
         let asked_for = args.ctx.tree.was_asked_for(&path);
         let repaired = own == Some(&ContainerExit::Damaged) && !asked_for;
         let machine = Machine::new(because.is_some(), repaired);
-        Ok(ContainerState {
+        // What has completed is not run again for a sibling.
+        let failed = own.is_some();
+        let mut state = ContainerState {
             machine,
-            health: Health::None,
-            failures: 0,
-            prober: None,
+            vitals: None,
+            probers: Vec::new(),
+            chore: None,
+            kept: Note::default(),
+            secrets: String::new(),
             watch: (Vec::new(), None),
             unwatched: false,
             calls: (0, false),
@@ -143,7 +171,11 @@ impl Actor for Container {
             shown: Status::unknown(),
             me: myself.get_id(),
             args,
-        })
+        };
+        state.kept = state.kept_note();
+        let duties = Duties::of(&state.args.service);
+        state.machine = state.machine.with(duties, state.kept.clone(), failed);
+        Ok(state)
     }
 
     async fn post_start(
@@ -171,6 +203,13 @@ impl Actor for Container {
                 state.tell();
                 Effect::None
             }
+            ContainerMsg::Bounce(why) => {
+                if state.machine.bounce() {
+                    tracing::info!(container = %state.args.service.spec.name, reason = %why, "container is restarted");
+                    state.because = Some(why);
+                }
+                Effect::None
+            }
             ContainerMsg::Hint => {
                 state.machine.hint();
                 Effect::None
@@ -181,10 +220,13 @@ impl Actor for Container {
             }
             ContainerMsg::Looked(look) => {
                 state.calls.1 = false;
-                state.machine.looked(look)
+                state.machine.looked(look.map(|sight| state.as_made(sight)))
             }
             ContainerMsg::Done(job, result) => {
                 state.calls.1 = false;
+                if let (Job::Create(Part::Container), Ok(Some(id))) = (job, &result) {
+                    state.machine.note_mut().about(id).secrets = state.secrets.clone();
+                }
                 state.machine.done(job, result)
             }
             ContainerMsg::Slow(call) => {
@@ -204,8 +246,8 @@ impl Actor for Container {
                 state.machine.died(process);
                 Effect::None
             }
-            ContainerMsg::Probed(process, ok) => {
-                state.probed(process, ok);
+            ContainerMsg::Probed(process, kind, answer) => {
+                state.probed(&myself, (process, kind, answer)).await?;
                 Effect::None
             }
             ContainerMsg::Rested => {
@@ -241,11 +283,23 @@ impl ContainerState {
     /// Starts the next call, if there is one, and shows what changed.
     async fn drive(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
         self.watch(myself).await?;
+        self.machine.set_fit(
+            self.vitals.as_ref().is_none_or(|it| matches!(it.health(), Health::Healthy | Health::None)),
+        );
+        self.keep_note()?;
+        if !self.machine.is_at_chore()
+            && let Some(left) = self.chore.take()
+        {
+            left.kill();
+        }
         if let Some(job) = self.machine.next_job() {
             self.calls = (self.calls.0 + 1, true);
             let (number, grace) = (self.calls.0, self.args.service.spec.stop_grace);
             let slow = if matches!(job, Job::Stop(_)) { grace + STOP_MARGIN } else { SLOW };
-            drop(myself.send_after(slow, move || ContainerMsg::Slow(number)));
+            // A command in the container takes its time, and that is not the engine's.
+            if !matches!(job, Job::Chore(_)) {
+                drop(myself.send_after(slow, move || ContainerMsg::Slow(number)));
+            }
             self.call(myself, job).await?;
         }
         self.show();
@@ -298,24 +352,6 @@ impl ContainerState {
         }
     }
 
-    /// Probes a container that runs anew.
-    async fn probe(&mut self, myself: &ActorRef<ContainerMsg>) -> Result<(), ActorProcessingErr> {
-        self.stop_probing();
-        self.failures = 0;
-        self.health = Health::None;
-        self.because = None;
-        let Some((process, _)) = self.machine.up() else { return Ok(()) };
-        if let Some(readiness) = self.args.service.readiness.clone() {
-            self.health = Health::Starting;
-            let id = self.machine.id(Part::Container).unwrap_or_default();
-            let prober = probe::Prober::new(&self.args.ctx, &self.args.service, id, readiness);
-            let me = myself.clone();
-            let report = move |ok| me.cast(ContainerMsg::Probed(process, ok)).is_ok();
-            self.prober = Some(worker::run(myself.get_cell(), prober.run(report)).await?);
-        }
-        Ok(())
-    }
-
     /// Compares a list of all containers with what is known, and removes what poses as this container for a while.
     async fn listed(&mut self, list: &[Summary]) -> Result<(), ActorProcessingErr> {
         let service = Arc::clone(&self.args.service);
@@ -364,34 +400,16 @@ impl ContainerState {
         Ok(())
     }
 
-    fn probed(&mut self, process: ProcessRef, ok: bool) {
-        if self.machine.up().is_none_or(|(up, _)| up != process) {
-            return; // of an earlier run
-        }
-        let threshold = self.args.service.readiness.as_ref().map_or(1, |probe| probe.failure_threshold);
-        self.failures = if ok { 0 } else { self.failures.saturating_add(1) };
-        if ok {
-            self.health = Health::Healthy;
-        } else if self.health == Health::Healthy && self.failures >= threshold {
-            self.health = Health::Unhealthy;
-        }
-    }
-
-    fn stop_probing(&mut self) {
-        if let Some(prober) = self.prober.take() {
-            prober.kill();
-        }
-    }
-
     /// Tells the app when something to show has changed.
     fn show(&mut self) {
         let up = self.machine.up();
         if up.is_none() {
             self.stop_probing();
-            self.health = Health::None;
+            self.vitals = None;
         }
         let phase = self.machine.phase();
-        let health = if self.machine.is_cut_off() { Health::Unhealthy } else { self.health };
+        let health = if self.machine.is_cut_off() { Health::Unhealthy } else { self.health() };
+        let blind = || self.vitals.as_ref()?.blind().map(|why| format!("nobody can ask it: {why}"));
         let status = Status {
             phase,
             health,
@@ -401,7 +419,13 @@ impl ContainerState {
                 .map(str::to_owned)
                 .or_else(|| self.shown.id.clone().filter(|_| phase != ContainerPhase::Absent)),
             started_at: up.and_then(|(_, started_at)| started_at),
-            trouble: self.machine.trouble().map(str::to_owned).or_else(|| self.because.clone()),
+            trouble: self
+                .machine
+                .trouble()
+                .map(str::to_owned)
+                .or_else(|| self.because.clone())
+                .or_else(blind),
+            over: self.machine.over(),
             settled: self.machine.settled(),
             order: self.order,
             since: if phase == self.shown.phase { self.shown.since } else { now_ms() },

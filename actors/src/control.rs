@@ -48,6 +48,9 @@ pub(crate) enum SubmitError {
     /// It does not fit those that are on the node. Remedy: each problem has its own.
     #[error("{0} cannot be installed: {what}", what = messages(.1))]
     Unfit(AppId, Vec<Problem>),
+    /// It lacks secrets that its owner has to give. Remedy: each problem has its own.
+    #[error("{0} cannot be installed: {what}", what = messages(.1))]
+    NotGiven(AppId, Vec<Problem>),
     /// Others cannot run without it. Remedy: uninstall them first.
     #[error("{0} is needed by {who}", who = .1.iter().map(AppId::as_str).collect::<Vec<_>>().join(", "))]
     Needed(AppId, Vec<AppId>),
@@ -269,6 +272,7 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
     if let (Command::Install { .. }, Some(row)) = (&command, known.as_ref().filter(|row| !row.installed))
         && let Ok(manifest) = Manifest::parse(&row.manifest)
     {
+        fit::is_given(ctx, &manifest)?;
         fit::fits(ctx, manifest).await?;
     }
     if let (Command::Update { .. }, Some(row)) = (&command, known.as_ref().filter(|row| row.installed)) {
@@ -282,6 +286,9 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
         // A stack whose app was just forgotten makes room.
         end_stack(ctx, &app).await;
         let found = call(ctx, name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await??;
+        if matches!(command, Command::Install { .. }) {
+            fit::is_given(ctx, &found.manifest)?;
+        }
         fit::fits(ctx, found.manifest).await?;
         let row = AppRow {
             id: app.clone(),

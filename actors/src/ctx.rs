@@ -130,6 +130,11 @@ impl Ctx {
         self.dirs.data.join("data").join(app.as_str())
     }
 
+    /// The folder of what the app's containers have kept of their runs.
+    pub(crate) fn notes_dir(&self, app: &AppId) -> PathBuf {
+        self.dirs.data.join("notes").join(app.as_str())
+    }
+
     /// The folder of the app's secrets.
     pub(crate) fn secrets_dir(&self, app: &AppId) -> PathBuf {
         self.dirs.data.join("secrets").join(app.as_str())

@@ -29,6 +29,7 @@ mod places;
 mod private;
 mod published;
 mod reach;
+mod renewal;
 mod service;
 mod stack;
 mod store;

@@ -81,6 +81,8 @@ pub(crate) mod name {
     pub(crate) const JOURNAL: &str = "journal";
     /// Measures what apps use.
     pub(crate) const METER: &str = "meter";
+    /// Who renews certificates.
+    pub(crate) const RENEWAL: &str = "renewal";
     /// Watches the engine.
     pub(crate) const OBSERVER: &str = "observer";
     /// Prefix of all apps.

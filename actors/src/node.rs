@@ -12,13 +12,14 @@
 //! ├─ gates        one_for_one, one worker per gate that an app exports
 //! ├─ stacks       one_for_one, one stack per app
 //! ├─ control      permanent
-//! └─ meter        permanent
+//! ├─ meter        permanent
+//! └─ renewal      permanent
 //! ```
 
 use crate::{
     Accounts, Board, Counters, EventDraft,
     app::Refusal,
-    catalog::{Catalog, FindError},
+    catalog::{Catalog, CatalogMsg, FindError},
     control::{self, Control, ControlMsg, STACKS, SubmitError},
     ctx::{Ctx, Dirs},
     gate,
@@ -29,10 +30,13 @@ use crate::{
     observer::Observer,
     operation::{Faults, backup, purge, restore},
     private,
+    renewal::Renewal,
     service::{Service, ServiceConfig},
     stack,
     store::{StoreActor, StoreArgs, StoreError},
+    supply::{SupplyError, given},
 };
+use apps::Manifest;
 use engine::{
     Engine, LogLine,
     vault::{Retention, Vault},
@@ -40,7 +44,7 @@ use engine::{
 use futures_util::{StreamExt, stream::BoxStream};
 use protocol::{
     ApiError, AppId, AppView, BackupView, Command, CommandAccepted, ErrorCode, EventActor, EventPage,
-    ServiceName, StreamId,
+    SecretAccepted, SecretView, ServiceName, StreamId,
 };
 use ractor::{ActorRef, Message, RpcReplyPort};
 use std::{
@@ -158,6 +162,11 @@ impl NodeHandle {
             let ctx = meter_ctx.clone();
             async move { start.spawn(Meter, ctx).await }
         });
+        let (id, renewal_ctx) = worker(name::RENEWAL);
+        let renewal = ChildSpec::worker(id, move |start| {
+            let ctx = renewal_ctx.clone();
+            async move { start.spawn(Renewal, ctx).await }
+        });
         let root_flags = flags(Strategy::OneForOne);
         let stacks_flags = flags(Strategy::OneForOne);
         let stacks = stack::named(&ctx, STACKS, Supervisor::child_spec(STACKS, stacks_flags, vec![]));
@@ -172,6 +181,7 @@ impl NodeHandle {
             patient(stacks),
             patient(control),
             patient(meter),
+            patient(renewal),
         ];
         let root =
             Supervisor::start_link("node", root_flags, children, None, Some(stack::sink(&ctx))).await?;
@@ -276,6 +286,70 @@ impl NodeHandle {
         let lines =
             self.ctx.engine.logs(&container.name, tail, follow).await.map_err(|e| engine_error(&e))?;
         Ok(lines.map(|line| line.map_err(|e| engine_error(&e))).boxed())
+    }
+
+    /// The secrets that the owner of an app gives, and whether they are given.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such app.
+    pub async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError> {
+        let (manifest, _) = self.manifest(app).await?;
+        let dir = self.ctx.secrets_dir(app);
+        let external = manifest.secrets.iter().filter(|(_, secret)| secret.external);
+        Ok(external
+            .map(|(name, _)| SecretView { name: name.clone(), given: given::is_given(&dir, name) })
+            .collect())
+    }
+
+    /// Gives an app a secret. It holds from the next time that its containers are started.
+    ///
+    /// # Errors
+    ///
+    /// When the app asks for no such secret, or the disk or the engine refuses.
+    pub async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError> {
+        let (manifest, installed) = self.manifest(app).await?;
+        if !manifest.secrets.get(name).is_some_and(|secret| secret.external) {
+            let message = format!("{app} asks its owner for no secret {name:?}");
+            return Err(api_error(
+                ErrorCode::NotFound,
+                message,
+                "`archy secret list` shows those that it asks for",
+            ));
+        }
+        let dir = self.ctx.secrets_dir(app);
+        let refused = |error: SupplyError| match error {
+            SupplyError::Engine(error) => engine_error(&error),
+            error => api_error(
+                ErrorCode::Unavailable,
+                error.to_string(),
+                "check the disk of the node's data directory",
+            ),
+        };
+        let (folder, kept_name, text) = (dir.clone(), name.to_owned(), value.to_owned());
+        let kept = tokio::task::spawn_blocking(move || given::keep(&folder, &kept_name, &text)).await;
+        kept.map_err(|error| api_error(ErrorCode::Internal, error.to_string(), "try again"))?
+            .map_err(refused)?;
+        if installed {
+            let engine_name = manifest.engine_name(name);
+            given::ensure(self.ctx.engine.as_ref(), &dir, name, &engine_name).await.map_err(refused)?;
+        }
+        let event =
+            EventDraft::new(EventActor::User, "secret_set", format!("the secret {name} of {app} was given"));
+        self.ctx.record(event.app(app.clone()).subject(name));
+        Ok(SecretAccepted { restart_needed: installed })
+    }
+
+    /// An app's manifest, as it is installed or else as the catalog has it, and whether it is on the node.
+    async fn manifest(&self, app: &AppId) -> Result<(Manifest, bool), ApiError> {
+        if let Some(row) = self.ctx.store.app(app).await.map_err(store_error)?
+            && let Ok(manifest) = Manifest::parse(&row.manifest)
+        {
+            return Ok((manifest, true));
+        }
+        let found = self.call(name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await?;
+        let found = found.map_err(|error| submit_error(SubmitError::Catalog(error)))?;
+        Ok((found.manifest, false))
     }
 
     /// The owner, logins, tokens and failed attempts.
@@ -398,6 +472,11 @@ fn submit_error(error: SubmitError) -> ApiError {
         SubmitError::Unfit(_, problems) => {
             let remedies: Vec<&str> = problems.iter().map(|problem| problem.remedy.as_str()).collect();
             let error = api_error(ErrorCode::Conflict, message, &remedies.join("; "));
+            ApiError { problems, ..error }
+        }
+        SubmitError::NotGiven(_, problems) => {
+            let remedies: Vec<&str> = problems.iter().map(|problem| problem.remedy.as_str()).collect();
+            let error = api_error(ErrorCode::Invalid, message, &remedies.join("; "));
             ApiError { problems, ..error }
         }
         SubmitError::Needed(..) => api_error(ErrorCode::Conflict, message, "uninstall those first"),

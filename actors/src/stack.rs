@@ -69,7 +69,7 @@ impl Plan {
             manifest_dir: row.manifest_dir.clone(),
             facts: supply::gather(),
         });
-        let missing = support::missing(&manifest, &rendered);
+        let missing = support::missing(&rendered);
         if !missing.is_empty() {
             return Err(missing);
         }
@@ -125,11 +125,17 @@ fn containers_spec(ctx: &Ctx, plan: &Arc<Plan>) -> ChildSpec {
     };
     let container = |service: &apps::RenderedService| {
         let (ctx, app, service) = (ctx.clone(), plan.id.clone(), Arc::new(service.clone()));
+        let plan = Arc::clone(plan);
         let id = service.service.to_string();
         ChildSpec::worker(id, move |start| {
             let cause = start.cause.clone();
-            let args =
-                ContainerArgs { ctx: ctx.clone(), app: app.clone(), service: Arc::clone(&service), cause };
+            let args = ContainerArgs {
+                ctx: ctx.clone(),
+                app: app.clone(),
+                service: Arc::clone(&service),
+                plan: Arc::clone(&plan),
+                cause,
+            };
             async move { start.spawn(Container, args).await }
         })
         .backoff(backoff.clone())

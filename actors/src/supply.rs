@@ -6,12 +6,15 @@
 mod certs;
 mod facts;
 mod files;
+pub(crate) mod given;
+mod networks;
 mod secrets;
 
 pub(crate) use facts::gather;
+pub(crate) use networks::{ensure as networks, release as release_networks};
 
 use crate::{ctx::Ctx, private, stack::Plan};
-use apps::{Rendered, TemplateError, Variable};
+use apps::{Mount, MountSource, Rendered, RenderedCert, TemplateError, Variable};
 use engine::{Engine, EngineError};
 use std::{fs, io, path::PathBuf, time::SystemTime};
 
@@ -51,9 +54,18 @@ pub(crate) enum SupplyError {
         /// Cause.
         source: rcgen::Error,
     },
+    /// A secret that the owner gives was not given. Remedy: `archy secret set`.
+    #[error("the secret {name} is not given")]
+    NotGiven {
+        /// Name in the manifest.
+        name: String,
+    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(crate::store::StoreError),
     /// The engine refuses.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -77,7 +89,12 @@ impl SupplyError {
 pub(crate) async fn ensure(ctx: &Ctx, plan: &Plan) -> Result<(), SupplyError> {
     let (engine, rendered) = (ctx.engine.as_ref(), &plan.rendered);
     folders(engine, rendered).await?;
-    let secrets = secrets::ensure(engine, &ctx.secrets_dir(&plan.id), &rendered.secrets).await?;
+    networks(ctx, plan).await?;
+    let dir = ctx.secrets_dir(&plan.id);
+    let mut secrets = secrets::ensure(engine, &dir, &rendered.secrets).await?;
+    for (name, engine_name) in &rendered.external_secrets {
+        secrets.insert(name.clone(), given::ensure(engine, &dir, name, engine_name).await?);
+    }
     let facts = gather();
     for cert in &rendered.certs {
         certs::ensure(engine, cert, &plan.manifest.name, &facts, SystemTime::now()).await?;
@@ -86,6 +103,40 @@ pub(crate) async fn ensure(ctx: &Ctx, plan: &Plan) -> Result<(), SupplyError> {
         files::ensure(config, &plan.manifest_dir, &facts, &secrets)?;
     }
     Ok(())
+}
+
+/// Makes a certificate anew that is about to end, while the app runs; says whether that was so.
+///
+/// One that was never made is left to the app's next start.
+///
+/// # Errors
+///
+/// When the disk or the engine refuses, or a name of it is not known any more.
+pub(crate) async fn renew(
+    ctx: &Ctx,
+    plan: &Plan,
+    cert: &RenderedCert,
+    now: SystemTime,
+) -> Result<bool, SupplyError> {
+    let engine = ctx.engine.as_ref();
+    if !cert.dir.is_dir() || !certs::ensure(engine, cert, &plan.manifest.name, &gather(), now).await? {
+        return Ok(false);
+    }
+    // Its user finds it as it was found at the start.
+    let mounts = |mount: &Mount| mount.chown && mount.source == MountSource::Bind(cert.dir.clone());
+    let spec = plan.rendered.services.iter().map(|it| &it.spec).find(|spec| spec.mounts.iter().any(mounts));
+    if let Some((uid, gid)) = spec.and_then(|spec| owner(spec.user.as_deref()?)) {
+        for path in [cert.dir.join("tls.key"), cert.dir.join("tls.crt"), cert.dir.clone()] {
+            engine.give_folder(&path, uid, gid).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// A user that is given in numbers.
+fn owner(user: &str) -> Option<(u32, u32)> {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+    Some((uid.parse().ok()?, gid.parse().ok()?))
 }
 
 /// The folders of the app's data, each whole and with its owner, or not at all.

@@ -41,8 +41,8 @@ pub use catalog::{CatalogApp, CatalogError, check_catalog, load_catalog};
 pub use manifest::Manifest;
 pub use parse::Report;
 pub use render::{
-    ConfigText, Facts, ImageSource, RenderContext, Rendered, RenderedCert, RenderedConfig, RenderedSecret,
-    RenderedService,
+    ConfigText, Facts, ImageSource, RenderContext, Rendered, RenderedCert, RenderedConfig, RenderedHooks,
+    RenderedSecret, RenderedService,
 };
 pub use rule::{Area, Rule, Severity};
 pub use schema::schema;

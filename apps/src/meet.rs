@@ -1,5 +1,7 @@
 //! Which apps meet what another one requires: asked before an install, before an uninstall and while they run.
 
+mod shared;
+
 use crate::{Manifest, manifest::Require, rule::Rule, version};
 use protocol::{AppId, Problem};
 use std::collections::BTreeSet;
@@ -56,6 +58,7 @@ pub fn problems(app: &Manifest, installed: &[&Manifest], catalog: &[&Manifest]) 
             problems.push(problem);
         }
     }
+    problems.extend(shared::problems(app, &others));
     let mut all = others.clone();
     all.push(app);
     if problems.is_empty() && needs_itself(app, &all) {

@@ -5,7 +5,8 @@ mod service;
 use crate::{
     ContainerSpec, LABEL_APP, LABEL_NODE, Manifest, PortMapping,
     manifest::{
-        AdoptPolicy, Condition, Generate, LifecycleHook, Owner, Probe, PullPolicy, RestartPolicy, VolumeType,
+        AdoptPolicy, Condition, Generate, LifecycleHook, Network, Owner, Probe, PullPolicy, RestartPolicy,
+        VolumeType,
     },
     order::start_order,
     policy::path::RESERVED,
@@ -61,6 +62,8 @@ pub struct Rendered {
     pub labels: BTreeMap<String, String>,
     /// Networks by their names in the engine.
     pub networks: Vec<String>,
+    /// Those of all its networks whose containers reach nothing outside.
+    pub internal_networks: BTreeSet<String>,
     /// Networks that are shared with other apps and outlive this one.
     pub shared_networks: Vec<String>,
     /// Volumes by their names in the engine.
@@ -136,11 +139,30 @@ pub enum ImageSource {
     Pull,
     /// Built from a folder.
     Build {
+        /// Arguments of the build.
+        args: BTreeMap<String, String>,
         /// Build context.
         context: PathBuf,
         /// Containerfile within it.
         dockerfile: String,
     },
+}
+
+/// What is done in a container whenever it was made anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RenderedHooks {
+    /// Files and folders of the manifest's folder, with their places in the container; copied before its first start.
+    pub copies: Vec<(PathBuf, String)>,
+    /// Commands, run once it is ready for the first time.
+    pub commands: Vec<LifecycleHook>,
+}
+
+impl RenderedHooks {
+    /// BLAKE3 of all that they say: others have to be applied anew.
+    pub fn digest(&self) -> String {
+        let json = serde_json::to_vec(&(&self.copies, &self.commands)).unwrap_or_default();
+        blake3::hash(&json).to_hex().to_string()
+    }
 }
 
 /// One container of the app.
@@ -170,6 +192,10 @@ pub struct RenderedService {
     pub liveness: Option<Probe>,
     /// Which ends lead to a restart.
     pub restart: RestartPolicy,
+    /// Certificates for whose renewal it is restarted.
+    pub renewals: Vec<String>,
+    /// What is done in the container whenever it was made anew.
+    pub hooks: RenderedHooks,
     /// Commands in the container after its start.
     pub post_start: Vec<LifecycleHook>,
     /// Commands in the container before it is stopped.
@@ -213,8 +239,14 @@ impl Manifest {
         let (directories, owners) = self.directories(context);
         let (shared, own): (Vec<_>, Vec<_>) =
             self.networks.iter().partition(|(_, network)| network.unwrap_or_default().external);
+        let mut networks: Vec<String> = own.iter().map(|(name, _)| self.scoped(name)).collect();
+        if self.has_default_network() && !networks.contains(&self.scoped(DEFAULT_NETWORK)) {
+            networks.push(self.scoped(DEFAULT_NETWORK));
+        }
+        let internal = |(_, network): &(&String, &Option<Network>)| network.unwrap_or_default().internal;
         Rendered {
-            networks: own.iter().map(|(name, _)| self.scoped(name)).collect(),
+            networks,
+            internal_networks: self.networks.iter().filter(internal).map(|(n, _)| self.network(n)).collect(),
             shared_networks: shared.iter().map(|(name, _)| (*name).clone()).collect(),
             volumes: self.volumes.keys().map(|n| self.scoped(n)).collect(),
             directories,
@@ -263,9 +295,19 @@ impl Manifest {
         (directories, owners)
     }
 
+    /// The name of one of its secrets, volumes or own networks in the engine.
+    pub fn engine_name(&self, name: &str) -> String {
+        self.scoped(name)
+    }
+
     /// A name of the app in the engine's flat name space. Ids have no underscore, so two apps never meet.
     fn scoped(&self, name: &str) -> String {
         format!("{}_{name}", self.id)
+    }
+
+    /// Whether there are services that name no network, and so share one, as compose has it. One alone needs none.
+    fn has_default_network(&self) -> bool {
+        self.services.values().filter(|service| service.is_on_default_network()).count() > 1
     }
 
     /// A network's name in the engine; a shared one has no app in it.
@@ -274,6 +316,9 @@ impl Manifest {
         if external { name.to_owned() } else { self.scoped(name) }
     }
 }
+
+/// Name of the network of the services that name none.
+const DEFAULT_NETWORK: &str = "default";
 
 /// Where the node keeps what it writes for an app.
 fn own_path(context: &RenderContext, kind: &str, name: &str) -> PathBuf {

@@ -177,7 +177,9 @@ rules! {
         StopSignal = "stop_signal",
         /// The grace is longer than a stop may take.
         Grace = "grace",
-        /// The node does not do this yet.
+        /// One waits for the end of what is restarted whenever it ends.
+        NeverEnds = "never_ends",
+        /// The engine cannot do this as it should be done.
         Unsupported = "unsupported",
         /// A probe is not well formed.
         Probe = "probe",

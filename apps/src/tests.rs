@@ -128,7 +128,6 @@ const BAD: &[(&str, &str, &str, &str, u32)] = &[
     ("stop_grace_period: 1m30s", "stop_signal: BANANA", "stop_signal", "services.db.stop_signal", 21),
     ("stop_grace_period: 1m30s", "hostname: a b", "name", "services.db.hostname", 21),
     ("stop_grace_period: 1m30s", "working_dir: x", "container_path", "services.db.working_dir", 21),
-    ("stop_grace_period: 1m30s", "restart: on-failure", "unsupported", "services.db.restart", 21),
     ("user: \"1000:1000\"", "user: www", "secret_owner", "services.web.user", 11),
     ("name: Shop", "name: Shop\nname: Twice", "duplicate_key", "name", 4),
     ("name: Shop", "name: &a Shop", "no_anchors", "name", 3),

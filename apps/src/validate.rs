@@ -12,7 +12,6 @@ mod service;
 mod supply;
 mod template;
 mod top;
-mod unsupported;
 
 use crate::{Manifest, manifest::Service, rule::Rule, yaml::shown};
 use protocol::{Problem, ServiceName};
@@ -32,7 +31,6 @@ pub(crate) fn validate(manifest: &Manifest) -> Vec<Problem> {
         check.mounts(&at, service);
         check.probes(&at, service);
         check.dependencies(name, service);
-        check.unsupported(&at, service);
     }
     check.ports();
     check.order();

@@ -149,6 +149,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Give apps the secrets that they ask their owner for
+    Secret {
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
     /// List and end logins
     Session {
         #[command(subcommand)]
@@ -231,6 +236,22 @@ pub(crate) enum TokenCommand {
     Remove {
         /// Its id
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// List the secrets that an app asks for, and whether they are given; values are never shown
+    List {
+        /// App
+        app: AppId,
+    },
+    /// Give one; it is asked for, or read from the first line of a pipe
+    Set {
+        /// App
+        app: AppId,
+        /// Name of the secret in the app's manifest
+        name: String,
     },
 }
 

@@ -20,6 +20,7 @@ mod manual;
 mod node;
 mod out;
 mod parts;
+mod secret;
 mod table;
 mod top;
 mod tree;
@@ -58,6 +59,7 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         Command::Top => top::run(&node::client(cli)?).await,
         Command::Token { command } => account::token(&node::client(cli)?, command, out).await,
         Command::Session { command } => account::session(&node::client(cli)?, command, out).await,
+        Command::Secret { command } => secret::run(&node::client(cli)?, command, out).await,
         Command::Passwd => account::passwd(&node::client(cli)?, out).await,
         Command::Login { address } => login::run(cli, address, out).await,
         Command::Doctor => doctor::run(cli, out),

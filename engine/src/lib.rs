@@ -144,6 +144,17 @@ pub struct Event {
     pub time_nano: u64,
 }
 
+/// A command for the inside of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// Program and arguments; no shell.
+    pub argv: Vec<String>,
+    /// User that runs it, as the container knows its users; default the container's.
+    pub user: Option<String>,
+    /// Working directory; default the container's.
+    pub working_dir: Option<String>,
+}
+
 /// Answer of a command that ran inside a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
@@ -169,6 +180,8 @@ pub struct BuildRequest {
     pub context: PathBuf,
     /// Containerfile within the context.
     pub dockerfile: String,
+    /// Arguments of the build.
+    pub args: BTreeMap<String, String>,
     /// Reference to give to the image.
     pub tag: String,
     /// Labels of the image.
@@ -235,7 +248,18 @@ pub trait Engine: Send + Sync + 'static {
     async fn usage(&self, process: ProcessRef) -> Result<Usage>;
 
     /// Runs a command inside a container and waits for it.
-    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput>;
+    ///
+    /// `Timeout` says that the command began and did not end; one that could not be begun in time is `Unreachable`.
+    async fn run(&self, container: &str, request: &ExecRequest, timeout: Duration) -> Result<ExecOutput>;
+    /// The same for the container's own user.
+    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {
+        let request = ExecRequest { argv: argv.to_vec(), ..ExecRequest::default() };
+        self.run(container, &request, timeout).await
+    }
+    /// Copies a file, or a folder with what is in it, to this absolute path in a container, which need not run.
+    ///
+    /// What is there is replaced; it belongs to the container's user. Links are refused.
+    async fn copy_into(&self, container: &str, from: &Path, to: &str) -> Result<()>;
     /// The last `tail` lines of the log, and with `follow` those that come.
     async fn logs(
         &self,
@@ -257,8 +281,19 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes an image; one that does not exist is no error.
     async fn remove_image(&self, reference: &str) -> Result<()>;
 
-    /// Creates a network with name resolution unless it exists.
-    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+    /// Creates a network with name resolution unless it exists; from an internal one nothing outside is reached.
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        internal: bool,
+    ) -> Result<()>;
+    /// The same for a network that leads out.
+    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        self.create_network(name, labels, false).await
+    }
+    /// Names of the networks that carry all of these labels.
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>>;
     /// Removes a network; one that does not exist is no error, one that is in use is a conflict.
     async fn remove_network(&self, name: &str) -> Result<()>;
     /// Creates a volume unless it exists.

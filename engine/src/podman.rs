@@ -1,6 +1,7 @@
 //! The Podman adapter: [`Engine`] over podman-api 0.11, with `raw` for what that crate gets wrong.
 
 mod call;
+mod copy;
 mod event;
 mod exec;
 mod folder;
@@ -12,8 +13,8 @@ mod raw;
 mod spec;
 
 use crate::{
-    BuildRequest, Engine, EngineError, EngineInfo, Event, ExecOutput, Inspect, LogLine, ProcessRef,
-    ProgressSink, Result, Summary, Usage, process, usage,
+    BuildRequest, Engine, EngineError, EngineInfo, Event, ExecOutput, ExecRequest, Inspect, LogLine,
+    ProcessRef, ProgressSink, Result, Summary, Usage, process, usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -171,7 +172,7 @@ impl Engine for Podman {
     }
 
     async fn start(&self, container: &str) -> Result<()> {
-        let call = Call::container("start", container, CHANGE).patient().authored();
+        let call = Call::container("start", container, CHANGE).patient().starting();
         call.api(self.container(container).start(None).map(unless_done)).await
     }
 
@@ -233,8 +234,23 @@ impl Engine for Podman {
             .map_err(|error| broken(error.to_string()))?
     }
 
-    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {
-        self.run_exec(container, argv, timeout).await
+    async fn run(&self, container: &str, request: &ExecRequest, timeout: Duration) -> Result<ExecOutput> {
+        self.run_exec(container, request, timeout).await
+    }
+
+    async fn copy_into(&self, container: &str, from: &Path, to: &str) -> Result<()> {
+        let call = Call::container("copy_into", container, CHANGE).authored();
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let packed = tokio::task::spawn_blocking(move || copy::pack(&from, &to))
+            .await
+            .map_err(|error| call.not_understood(error))??;
+        call.run(async {
+            // Gap: the crate has no word for it. Folders on the way are made where they are missing.
+            let path = format!("/containers/{}/archive?path=%2F", encode(container));
+            let answer = self.raw.stream(&call, Method::PUT, &path, Content::Tar(packed)).await?;
+            raw::collect(&call, answer).await.map(drop)
+        })
+        .await
     }
 
     async fn logs(
@@ -264,6 +280,7 @@ impl Engine for Podman {
         let request = BuildRequest {
             context: PathBuf::new(),
             dockerfile: image::CONTAINERFILE.to_owned(),
+            args: BTreeMap::new(),
             tag: apps::PAUSE_IMAGE.to_owned(),
             labels: BTreeMap::new(),
         };
@@ -280,9 +297,7 @@ impl Engine for Podman {
         // `exists` says yes also when a layer is gone.
         match self.image_labels(reference).await {
             Ok(_) => Ok(true),
-            Err(EngineError::NotFound { .. } | EngineError::Broken { .. } | EngineError::Damaged { .. }) => {
-                Ok(false)
-            }
+            Err(EngineError::NotFound { .. } | EngineError::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -328,10 +343,33 @@ impl Engine for Podman {
         or_absent(call.api(self.api.images().get(reference).delete()).await)
     }
 
-    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
-        let call = Call::new("ensure_network", format!("network {name}"), CHANGE);
-        let options = NetworkCreateOpts::builder().name(name).dns_enabled(true).labels(labels).build();
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        internal: bool,
+    ) -> Result<()> {
+        let call = Call::new("create_network", format!("network {name}"), CHANGE);
+        let options = NetworkCreateOpts::builder().name(name).dns_enabled(true).labels(labels);
+        let options = options.internal(internal).build();
         or_present(call.api(self.api.networks().create(&options)).await.map(|_| ()))
+    }
+
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>> {
+        #[derive(serde::Deserialize)]
+        struct Network {
+            name: String,
+            #[serde(default)]
+            labels: Option<BTreeMap<String, String>>,
+        }
+        let call = Call::new("list_networks", "networks".to_owned(), LOOK);
+        // The engine is content when one of several labels matches, so they are compared here.
+        let networks: Vec<Network> = call.run(self.raw.get(&call, "/networks/json")).await?;
+        let carries_all = |network: &Network| {
+            let found = network.labels.as_ref();
+            labels.iter().all(|(key, value)| found.and_then(|it| it.get(*key)).is_some_and(|it| it == value))
+        };
+        Ok(networks.into_iter().filter(carries_all).map(|network| network.name).collect())
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

@@ -136,6 +136,21 @@ impl Sim {
         self.world().log(name, LogLine { stderr: false, line: line.to_owned() });
     }
 
+    /// The value of a secret.
+    pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
+        self.world().secrets.get(name).cloned()
+    }
+
+    /// The names by which others on its networks find a container.
+    pub fn aliases(&self, name: &str) -> BTreeMap<String, Vec<String>> {
+        self.world().containers.get(name).map(|it| it.spec.networks.clone()).unwrap_or_default()
+    }
+
+    /// Paths that were copied into a container since it was made.
+    pub fn copies(&self, name: &str) -> Vec<String> {
+        self.world().containers.get(name).map(|it| it.copies.clone()).unwrap_or_default()
+    }
+
     /// Answers commands inside of containers. Without it every command succeeds without output.
     pub fn on_exec(&self, answer: impl Fn(&str, &[String]) -> ExecOutput + Send + Sync + 'static) {
         self.world().exec = Some(world::ExecHook(Arc::new(answer)));

@@ -318,6 +318,21 @@ impl Client {
         self.decode(answer).await
     }
 
+    /// Puts a body at a path and gives what comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`], [`ClientError::Unreachable`].
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let request = self.http.put(format!("{}{path}", self.base)).json(body);
+        let answer = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
+        self.decode(answer).await
+    }
+
     /// Posts a body whose answer has none.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod frame;
 mod gate;
 mod id;
 mod metrics;
+mod secret;
 mod stream;
 mod view;
 
@@ -37,6 +38,7 @@ pub use frame::{
 pub use gate::{GateState, GateView};
 pub use id::{AppId, IdError, OpId, ServiceName, SnapshotId};
 pub use metrics::{ContainerMetrics, MetricsView};
+pub use secret::{SecretAccepted, SecretRequest, SecretView};
 pub use stream::{Row, StreamId, StreamName};
 pub use view::{
     AppView, CatalogEntry, Confidence, ContainerPhase, ContainerView, Desired, ExitView, Health, Intensity,

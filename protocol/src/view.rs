@@ -190,6 +190,9 @@ pub struct ContainerView {
     pub last_restart: Option<RestartView>,
     /// How it ended last.
     pub last_exit: Option<ExitView>,
+    /// The code with which it ended for good, as its restart policy says: 0 is what was wanted of it.
+    #[serde(default)]
+    pub ended: Option<i32>,
     /// Image reference.
     pub image: String,
 }
@@ -206,6 +209,10 @@ pub struct LaunchUrl {
     pub port: u16,
     /// Path, beginning with `/`.
     pub path: String,
+    /// The whole address, where it is not on the node: the rest is not used then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub url: Option<String>,
 }
 
 /// One app: the row of the stream `apps`, keyed by `id`.

@@ -69,6 +69,12 @@ impl NodeApi for Node {
     async fn logs(&self, _: &AppId, _: &ServiceName, _: u32, _: bool) -> Result<LogLines, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }
+    async fn secrets(&self, _: &AppId) -> Result<Vec<protocol::SecretView>, ApiError> {
+        Ok(vec![])
+    }
+    async fn set_secret(&self, _: &AppId, _: &str, _: &str) -> Result<protocol::SecretAccepted, ApiError> {
+        Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
+    }
     fn accounts(&self) -> Accounts {
         self.accounts.clone()
     }

@@ -25,6 +25,7 @@ mod password;
 mod prometheus;
 mod rate;
 mod routes;
+mod secret;
 mod session;
 mod shared;
 mod stats;

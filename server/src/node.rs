@@ -3,7 +3,10 @@
 use actors::{Accounts, Board, Counters, EventDraft, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use protocol::{ApiError, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, ServiceName};
+use protocol::{
+    ApiError, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, SecretAccepted, SecretView,
+    ServiceName,
+};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Lines of a container's log, each without its end.
@@ -30,6 +33,10 @@ pub trait NodeApi: Send + Sync + 'static {
         tail: u32,
         follow: bool,
     ) -> Result<LogLines, ApiError>;
+    /// The secrets that an app asks its owner for.
+    async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError>;
+    /// Gives an app a secret.
+    async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError>;
     /// The owner, logins, tokens and failed attempts.
     fn accounts(&self) -> Accounts;
     /// Puts an event into the journal.
@@ -74,6 +81,12 @@ impl NodeApi for actors::NodeHandle {
         follow: bool,
     ) -> Result<LogLines, ApiError> {
         Self::logs(self, app, service, tail, follow).await
+    }
+    async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError> {
+        Self::secrets(self, app).await
+    }
+    async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError> {
+        Self::set_secret(self, app, name, value).await
     }
     fn accounts(&self) -> Accounts {
         Self::accounts(self)

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use protocol::{
     ApiError, AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row,
-    ServiceName, StreamId,
+    SecretAccepted, SecretView, ServiceName, StreamId,
     client::{Auth, Client},
 };
 use std::{
@@ -103,6 +103,18 @@ impl NodeApi for Stub {
         let lines =
             stream::iter((0..tail).map(|n| Ok(LogLine { stderr: n == 1, line: format!("line {n}") })));
         Ok(if follow { lines.chain(stream::pending()).boxed() } else { lines.boxed() })
+    }
+    async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError> {
+        if app.as_str() != "demo" {
+            return Err(refusal(ErrorCode::NotFound));
+        }
+        Ok(vec![SecretView { name: "key".into(), given: false }])
+    }
+    async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError> {
+        if (app.as_str(), name, value) != ("demo", "key", "s3cret") {
+            return Err(refusal(ErrorCode::NotFound));
+        }
+        Ok(SecretAccepted { restart_needed: true })
     }
     fn accounts(&self) -> Accounts {
         self.accounts.clone()

@@ -3,10 +3,12 @@
 mod backup;
 mod faults;
 mod gates;
+mod inside;
 mod interface;
 mod life;
 mod ops;
 mod recovery;
+mod shared;
 mod strays;
 mod tidy;
 mod trouble;

@@ -7,4 +7,5 @@ mod gate;
 mod node;
 mod operation;
 mod owner;
+mod stack;
 mod supply;

@@ -27,6 +27,7 @@ pub(super) fn last_shown(shown: Option<&AppView>, plan: &Plan) -> BTreeMap<Servi
             id: seen.id.clone(),
             started_at: seen.started_at,
             since: seen.since,
+            over: seen.ended,
             ..Status::unknown()
         })
     };
@@ -112,6 +113,7 @@ impl AppState {
     fn becomes(&mut self, service: &ServiceName, phase: ContainerPhase) {
         let Some(status) = self.statuses.get_mut(service) else { return };
         status.settled = None;
+        status.over = None;
         status.health = Health::None;
         status.started_at = None;
         if status.phase != phase {

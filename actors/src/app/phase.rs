@@ -19,6 +19,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) held: Option<&'a str>,
     /// What of other apps it runs without, in words.
     pub(crate) misses: Option<&'a str>,
+    /// Which of its containers has ended for good and badly, in words.
+    pub(crate) failed: Option<&'a str>,
     /// Whether it is stopped until that is there again, or to be restarted.
     pub(crate) draining: bool,
     /// Its containers: name, phase, health, what is wrong with it.
@@ -124,7 +126,10 @@ fn running(facts: &Facts<'_>) -> (Phase, Option<String>) {
     if let Some((name, ..)) = waking {
         return (Phase::Starting, words(name, "runs, its readiness is being checked", None));
     }
-    match (with(&[P::Waiting]), facts.held, facts.misses) {
+    if let (Some((name, ..)), Some(failed)) = (with(&[P::Waiting]), facts.failed) {
+        return (Phase::Failed, Some(format!("{failed}, and {name} waits for it")));
+    }
+    match (with(&[P::Waiting]), facts.held, facts.misses.or(facts.failed)) {
         (Some(_), Some(held), _) => (Phase::Waiting, Some(held.to_owned())),
         (Some((name, ..)), None, _) => (Phase::Waiting, words(name, "waits for its dependencies", None)),
         (None, _, Some(misses)) => (Phase::Degraded, Some(misses.to_owned())),
@@ -148,6 +153,7 @@ mod tests {
             containers: &containers,
             held: None,
             misses: None,
+            failed: None,
             draining: false,
         })
         .0
@@ -199,6 +205,7 @@ mod tests {
                 containers: &[],
                 held: None,
                 misses: None,
+                failed: None,
                 draining: false,
             })
             .0

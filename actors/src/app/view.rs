@@ -2,7 +2,7 @@
 
 use super::{AppState, phase};
 use crate::{clock::now_ms, container::Status, operation::Hold, stack};
-use apps::manifest::Condition;
+use apps::manifest::{Condition, Kind};
 use protocol::{
     AppView, Confidence, ContainerPhase, ContainerView, Desired, Health, LaunchUrl, ServiceName, WaitView,
 };
@@ -11,12 +11,17 @@ impl AppState {
     /// The row as of now. Times stay as they were where nothing else has changed.
     pub(super) fn view(&self) -> AppView {
         let containers = self.container_views();
+        // One that has ended for good is no more to be brought up, and one that did so badly is told apart.
+        let lasting = containers.iter().filter(|c| c.ended.is_none());
         let words: Vec<_> =
-            containers.iter().map(|c| (c.service.as_str(), c.phase, c.health, c.reason.as_deref())).collect();
+            lasting.map(|c| (c.service.as_str(), c.phase, c.health, c.reason.as_deref())).collect();
+        let failed = containers.iter().find(|c| c.ended.is_some_and(|code| code != 0));
+        let failed = failed.map(|c| format!("{} {}", c.service, c.reason.as_deref().unwrap_or_default()));
         let (held, misses) = (self.needs.held(), self.needs.misses());
         let facts = phase::Facts {
             held: held.as_deref(),
             misses: misses.as_deref(),
+            failed: failed.as_deref(),
             draining: self.needs.is_draining(),
             desired: self.desired,
             installed: self.installed,
@@ -99,7 +104,9 @@ impl AppState {
             };
             let fell =
                 matches!(phase, ContainerPhase::Exited | ContainerPhase::Backoff | ContainerPhase::Parked);
-            let down = fell && self.desired == Desired::Running;
+            let down = fell && self.desired == Desired::Running && status.over.is_none();
+            let failed = status.over.filter(|code| *code != 0);
+            let failed = failed.map(|code| format!("ended with code {code} and is not started again"));
             Some(ContainerView {
                 service: service.service.clone(),
                 name: service.spec.name.clone(),
@@ -107,12 +114,13 @@ impl AppState {
                 phase,
                 health: status.health,
                 wait,
-                reason: status.trouble.clone().or_else(|| record.reason.filter(|_| down)),
+                reason: status.trouble.clone().or(failed).or_else(|| record.reason.filter(|_| down)),
                 since: status.since,
                 started_at: status.started_at,
                 restarts: record.restarts,
                 last_restart: record.last_restart,
                 last_exit: record.last_exit,
+                ended: status.over,
                 image: service.spec.image.clone(),
             })
         };
@@ -125,7 +133,8 @@ impl AppState {
         // What waits for another app may do so for days.
         let wanted =
             self.hold == Hold::None && self.desired == Desired::Running && self.needs.waits().is_empty();
-        let is_coming = |c: &&ContainerView| !matches!(c.phase, P::Unknown | P::Running | P::Parked);
+        let is_coming =
+            |c: &&ContainerView| c.ended.is_none() && !matches!(c.phase, P::Unknown | P::Running | P::Parked);
         if wanted { view.containers.iter().filter(is_coming).count() } else { 0 }
     }
 
@@ -169,6 +178,7 @@ impl AppState {
             restarts: record.restarts,
             last_restart: record.last_restart,
             last_exit: record.last_exit,
+            ended: None,
             image: service.spec.image.clone(),
         }
     }
@@ -196,8 +206,19 @@ impl AppState {
                 scheme: interface.scheme.as_str().into(),
                 port: port.published,
                 path: interface.path.clone(),
+                url: None,
             })
         };
-        self.plan.manifest.interfaces.iter().filter_map(interface).collect()
+        let manifest = &self.plan.manifest;
+        // A link has nothing on the node, and leads elsewhere.
+        let elsewhere = manifest.metadata.website.clone().filter(|_| manifest.kind == Kind::Link);
+        let elsewhere = elsewhere.map(|url| LaunchUrl {
+            name: "website".into(),
+            scheme: if url.starts_with("http://") { "http" } else { "https" }.into(),
+            port: 0,
+            path: "/".into(),
+            url: Some(url),
+        });
+        elsewhere.into_iter().chain(manifest.interfaces.iter().filter_map(interface)).collect()
     }
 }

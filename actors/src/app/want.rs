@@ -77,15 +77,16 @@ impl AppState {
     }
 
     pub(super) fn is_there(&self, service: &ServiceName, condition: Condition) -> bool {
-        self.statuses.get(service).is_some_and(|status| {
-            status.phase == ContainerPhase::Running
-                && self.voices.get(service).is_some_and(|(_, lives)| *lives)
-                && match condition {
-                    Condition::ServiceStarted => true,
-                    Condition::ServiceHealthy => matches!(status.health, Health::Healthy | Health::None),
-                    // Validation refuses it until containers may end for good.
-                    Condition::ServiceCompletedSuccessfully => false,
+        let Some(status) = self.statuses.get(service) else { return false };
+        // One that has ended well was there, and is as far as it comes.
+        let (runs, completed) = (status.phase == ContainerPhase::Running, status.over == Some(0));
+        self.voices.get(service).is_some_and(|(_, lives)| *lives)
+            && match condition {
+                Condition::ServiceStarted => runs || completed,
+                Condition::ServiceHealthy => {
+                    runs && matches!(status.health, Health::Healthy | Health::None) || completed
                 }
-        })
+                Condition::ServiceCompletedSuccessfully => completed,
+            }
     }
 }

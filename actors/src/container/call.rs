@@ -1,12 +1,12 @@
 //! Calls to the engine on behalf of a container.
 
 use super::{
-    ContainerExit, ContainerMsg, ContainerState,
+    ContainerExit, ContainerMsg, ContainerState, inside,
     look::{self, Known},
     machine::{Job, Part},
 };
-use crate::{ctx::Ctx, worker};
-use apps::ContainerSpec;
+use crate::{ctx::Ctx, stack::Plan, supply, worker};
+use apps::{ContainerSpec, RenderedService};
 use engine::EngineError;
 use ractor::{ActorProcessingErr, ActorRef};
 use std::{sync::Arc, time::Duration};
@@ -15,7 +15,7 @@ use supervisor::ExitReason;
 impl ContainerState {
     /// Makes a call; its end comes as a message.
     pub(super) async fn call(
-        &self,
+        &mut self,
         myself: &ActorRef<ContainerMsg>,
         job: Job,
     ) -> Result<(), ActorProcessingErr> {
@@ -36,6 +36,15 @@ impl ContainerState {
             .await?;
             return Ok(());
         }
+        if let Job::Chore(chore) = job {
+            let (id, answer) =
+                (self.machine.id(Part::Container).unwrap_or_default().to_owned(), Answer(Some((me, job))));
+            // It changes nothing that looks and calls would have to wait for, and ends with the container or this actor.
+            let folder = self.args.plan.manifest_dir.clone();
+            let work = async move { answer.give(inside::chore(&ctx, &service, &folder, &id, chore).await) };
+            self.chore = Some(worker::run(myself.get_cell(), work).await?);
+            return Ok(());
+        }
         let spec = |part| match (part, &service.anchor) {
             (Part::Anchor, Some(anchor)) => anchor.clone(),
             _ => service.spec.clone(),
@@ -43,13 +52,19 @@ impl ContainerState {
         let called = |part| self.machine.id(part).map_or_else(|| spec(part).name, str::to_owned);
         let calls = ctx.calls.clone();
         let work = match job {
-            Job::Look => return Ok(()),
+            Job::Look | Job::Chore(_) => return Ok(()),
             Job::Create(part) => {
-                let spec = spec(part);
-                Work::Create(Box::new(spec), part)
+                if part == Part::Container {
+                    self.secrets = self.given();
+                }
+                Work::Create(Box::new(spec(part)), part, Arc::clone(&self.args.plan))
             }
             Job::Start(part) => Work::Start(called(part)),
-            Job::Stop(part) => Work::Stop(called(part), spec(part).stop_grace),
+            Job::Stop(part) => {
+                let hooked =
+                    part == Part::Container && !service.pre_stop.is_empty() && self.machine.up().is_some();
+                Work::Stop(called(part), spec(part).stop_grace, hooked.then(|| Arc::clone(&service)))
+            }
             Job::Unpause => Work::Unpause(called(Part::Container)),
             Job::Remove(part) => Work::Remove(called(part)),
         };
@@ -96,9 +111,10 @@ impl Drop for Answer {
 
 /// A call that changes a container.
 enum Work {
-    Create(Box<ContainerSpec>, Part),
+    Create(Box<ContainerSpec>, Part, Arc<Plan>),
     Start(String),
-    Stop(String, Duration),
+    /// With the service whose commands are run before.
+    Stop(String, Duration, Option<Arc<RenderedService>>),
     Unpause(String),
     Remove(String),
 }
@@ -107,14 +123,22 @@ impl Work {
     async fn run(self, ctx: &Ctx) -> Result<Option<String>, EngineError> {
         let engine = &ctx.engine;
         match self {
-            Self::Create(spec, part) => {
+            Self::Create(spec, part, plan) => {
                 if part == Part::Anchor {
                     engine.ensure_pause_image().await?;
+                    // Somebody may have taken one away since the install, or its manifest has one more.
+                    supply::networks(ctx, &plan).await?;
                 }
                 return engine.create(&spec).await.map(Some);
             }
             Self::Start(container) => ctx.calls.in_turn(engine.start(&container)).await?,
-            Self::Stop(container, grace) => engine.stop(&container, grace).await?,
+            Self::Stop(container, grace, hooked) => {
+                let grace = match hooked {
+                    Some(service) => inside::farewell(ctx, &service, &container).await,
+                    None => grace,
+                };
+                engine.stop(&container, grace).await?;
+            }
             Self::Unpause(container) => engine.unpause(&container).await?,
             Self::Remove(container) => engine.remove(&container, true).await?,
         }

@@ -26,6 +26,20 @@ pub enum ContainerExit {
     /// Its files in the engine's storage are damaged; it was removed.
     #[error("its files in the engine's storage are damaged")]
     Damaged,
+    /// A probe found that a restart is the only way out.
+    #[error("{probe} probe failed {message}")]
+    Unresponsive {
+        /// Which probe.
+        probe: &'static str,
+        /// How often, and what it was told.
+        message: String,
+    },
+    /// A command of the manifest did not end well in it.
+    #[error("{message}")]
+    Hook {
+        /// Which, and how it ended.
+        message: String,
+    },
     /// A container of another owner has its name. Remedy: rename or remove that one.
     #[error("a container that is not this node's has the same name; rename or remove it")]
     Foreign,
@@ -49,6 +63,8 @@ impl ContainerExit {
             | Self::Zombie
             | Self::NetworkLost
             | Self::Damaged
+            | Self::Unresponsive { .. }
+            | Self::Hook { .. }
             | Self::Foreign
             | Self::Refused { .. } => None,
         }

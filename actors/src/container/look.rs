@@ -24,6 +24,8 @@ pub(crate) enum Look {
         code: i32,
         /// Killed for lack of memory.
         oom: bool,
+        /// The engine saw its process end.
+        ended: bool,
         /// Made from another configuration, or joined to an anchor that is gone.
         stale: bool,
         /// Made by a person, and taken over.
@@ -255,6 +257,8 @@ fn translate(
         ran: found.started_at.is_some(),
         code: found.exit_code,
         oom: found.oom,
+        ended: matches!(found.state, EngineState::Exited | EngineState::Stopped)
+            && found.started_at.is_some(),
         stale: stale || adrift,
         adopted,
     };

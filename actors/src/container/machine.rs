@@ -21,11 +21,19 @@
 //! decides what follows. One that was made anew because its files were damaged, and is found damaged again before it
 //! ran, ends it at once: a second repair is somebody's to ask for.
 //! What destroys needs two looks that agree on the same container.
+//!
+//! Between these come the chores ([`chore`]): files are copied before the first start of a container, commands run after
+//! each start, and others once it is ready for the first time. A container whose run is over for good, as its restart
+//! policy says, counts as what was wanted: it is run again when somebody stops and starts the app, or its configuration
+//! changes.
 
+mod chore;
 mod event;
 mod show;
 
-use super::{exit::ContainerExit, look::Up};
+pub(crate) use chore::{Chore, Duties};
+
+use super::{exit::ContainerExit, look::Up, note::Note};
 use engine::ProcessRef;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -71,6 +79,8 @@ pub(crate) enum Job {
     Unpause,
     /// Remove by force.
     Remove(Part),
+    /// Do what the manifest asks for inside of the container.
+    Chore(Chore),
 }
 
 /// What is known of a part.
@@ -78,9 +88,20 @@ pub(crate) enum Job {
 enum Seen {
     Unknown,
     Absent,
-    Down { id: String, ran: bool, stale: bool, adopted: bool },
+    Down {
+        id: String,
+        ran: bool,
+        stale: bool,
+        adopted: bool,
+        /// Exit code, where the engine saw it end.
+        ended: Option<i32>,
+    },
     Up(Up),
-    Zombie { id: String, damaged: bool, adopted: bool },
+    Zombie {
+        id: String,
+        damaged: bool,
+        adopted: bool,
+    },
 }
 
 impl Seen {
@@ -147,6 +168,18 @@ pub(crate) struct Machine {
     /// A look is due by a timer.
     resting: bool,
     trouble: Option<String>,
+    /// What the manifest asks for.
+    duties: Duties,
+    /// What of it was done.
+    note: Note,
+    /// Its probes say that it can do its work.
+    fit: bool,
+    /// It has to be stopped, and this is why.
+    condemned: Option<ContainerExit>,
+    /// A run is due, also where the last one was over for good.
+    fresh: bool,
+    /// Why it was stopped for good.
+    epitaph: Option<String>,
 }
 
 impl Machine {
@@ -170,6 +203,12 @@ impl Machine {
             recheck: false,
             resting: false,
             trouble: None,
+            duties: Duties::default(),
+            note: Note::default(),
+            fit: false,
+            condemned: None,
+            fresh: false,
+            epitaph: None,
         }
     }
 
@@ -177,6 +216,9 @@ impl Machine {
     pub(crate) fn want(&mut self, want: Want) {
         if !matches!(want, Want::Run { .. }) {
             self.ran = false;
+            self.condemned = None;
+            self.fresh |= want != Want::Nothing;
+            self.leave_chore();
         } else if matches!(self.seen, Seen::Up(_)) && self.is_reachable() {
             self.ran = true;
         }
@@ -216,10 +258,16 @@ impl Machine {
         match &self.seen {
             Seen::Unknown => Some(Job::Look),
             Seen::Zombie { .. } => Some(Job::Remove(Container)),
-            Seen::Up(_) if run.is_none() || self.bounce || !self.is_reachable() => Some(Job::Stop(Container)),
-            Seen::Up(up) => up.paused.then_some(Job::Unpause),
+            Seen::Up(_)
+                if run.is_none() || self.bounce || self.condemned.is_some() || !self.is_reachable() =>
+            {
+                Some(Job::Stop(Container))
+            }
+            Seen::Up(up) if up.paused => Some(Job::Unpause),
+            Seen::Up(_) => self.chore().map(Job::Chore),
             Seen::Down { .. } if remove => Some(Job::Remove(Container)),
             Seen::Down { stale: true, .. } if run.is_some() => Some(Job::Remove(Container)),
+            Seen::Down { .. } if self.over().is_some() => None,
             Seen::Down { .. } | Seen::Absent => match &self.net {
                 // The container is bound to this very anchor: it goes first.
                 Some(Seen::Zombie { .. }) if self.seen != Seen::Absent => Some(Job::Remove(Container)),
@@ -234,7 +282,7 @@ impl Machine {
                 Some(Seen::Unknown) => Some(Job::Look),
                 None | Some(Seen::Up(_) | Seen::Down { .. } | Seen::Absent) => match (&self.seen, run) {
                     (Seen::Absent, Some(_)) => Some(Job::Create(Container)),
-                    (_, Some(true)) => Some(Job::Start(Container)),
+                    (_, Some(true)) => Some(self.chore().map_or(Job::Start(Container), Job::Chore)),
                     (_, Some(false) | None) => None,
                 },
             },

@@ -20,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) trouble: Option<String>,
     /// Since when it is in this phase.
     pub(crate) since: u64,
+    /// The code with which its run was over for good.
+    pub(crate) over: Option<i32>,
     /// What the app wants, once nothing is left to be done for it.
     pub(crate) settled: Option<Want>,
     /// The app's last order that it has heard of.
@@ -36,6 +38,7 @@ impl Status {
             started_at: None,
             trouble: None,
             since: now_ms(),
+            over: None,
             settled: None,
             order: None,
         }

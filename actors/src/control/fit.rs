@@ -1,7 +1,7 @@
 //! Whether an app fits those that are on the node, asked before it comes and before it goes.
 
 use super::{SubmitError, call};
-use crate::{catalog::CatalogMsg, ctx::Ctx, gate::GateMsg, names::name, store::StoreError};
+use crate::{catalog::CatalogMsg, ctx::Ctx, gate::GateMsg, names::name, store::StoreError, supply::given};
 use apps::{Manifest, manifest::Require, meet};
 use protocol::{AppId, Desired, Problem};
 
@@ -13,6 +13,24 @@ async fn installed(ctx: &Ctx) -> Result<Vec<Manifest>, StoreError> {
     let texts: Vec<String> = texts.collect();
     let parse = move || texts.iter().filter_map(|text| Manifest::parse(text).ok()).collect();
     Ok(tokio::task::spawn_blocking(parse).await.unwrap_or_default())
+}
+
+/// Refuses an app that lacks a secret which its owner has to give.
+pub(super) fn is_given(ctx: &Ctx, app: &Manifest) -> Result<(), SubmitError> {
+    let dir = ctx.secrets_dir(&app.id);
+    let external = app.secrets.iter().filter(|(_, secret)| secret.external);
+    let missing: Vec<Problem> = external
+        .filter(|(name, _)| !given::is_given(&dir, name))
+        .map(|(name, _)| Problem {
+            rule: "secret_missing".into(),
+            field: format!("secrets.{name}"),
+            line: None,
+            column: None,
+            message: format!("the secret {name} has to be given first"),
+            remedy: format!("give it with `archy secret set {} {name}`", app.id),
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(SubmitError::NotGiven(app.id.clone(), missing)) }
 }
 
 /// Refuses an app that cannot work beside those that are on the node.

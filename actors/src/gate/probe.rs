@@ -1,10 +1,13 @@
 //! Asks a gate's app how far it is, as its manifest says.
 
 use super::answer::{self, Outcome};
-use crate::{ctx::Ctx, published};
+use crate::{
+    ctx::Ctx,
+    published::{self, cause},
+};
 use apps::{
     RenderedService,
-    manifest::{Gate, JsonRpc},
+    manifest::{Gate, JsonRpc, Scheme},
 };
 use engine::{Engine, EngineError, ErrorClass};
 use futures_util::StreamExt;
@@ -38,19 +41,22 @@ impl Prober {
         let (gate, timeout) = (&self.gate, self.gate.timeout.0);
         let probe = &gate.probe;
         if let Some(rpc) = &probe.json_rpc {
-            let url = published::url(&self.service, &rpc.port, &rpc.path);
+            let url = published::url(&self.service, Scheme::Http, &rpc.port, &rpc.path);
             let answer = self.http(self.client.post(url).json(&body(rpc))).await;
             return answer.map_or_else(Outcome::Silent, |(status, body)| answer::rpc(gate, status, &body));
         }
         if let Some(http) = &probe.http_get {
-            let answer =
-                self.http(self.client.get(published::url(&self.service, &http.port, &http.path))).await;
+            let url = published::url(&self.service, http.scheme, &http.port, &http.path);
+            let answer = self.http(self.client.get(url)).await;
             return answer.map_or_else(Outcome::Silent, |(status, body)| answer::http(gate, status, &body));
         }
         if let Some(tcp) = &probe.tcp_socket {
             let (host, port) = published::address(&self.service, &tcp.port);
             let connected = published::connect(&host, port, timeout).await;
-            return connected.map_or_else(Outcome::Silent, |()| answer::connected());
+            return connected.map_or_else(
+                |error| if error.ours { Outcome::Blind(error.words) } else { Outcome::Silent(error.words) },
+                |()| answer::connected(),
+            );
         }
         let command = probe.exec.as_ref().map(|exec| exec.command.as_slice()).unwrap_or_default();
         match self.engine.exec(container, command, timeout).await {
@@ -95,11 +101,6 @@ impl Prober {
 
 fn body(rpc: &JsonRpc) -> serde_json::Value {
     json!({ "jsonrpc": "1.0", "id": "archipelago", "method": rpc.method, "params": rpc.params })
-}
-
-/// The last cause of an error, which is what people can do something about: `connection refused`.
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), cause)
 }
 
 #[cfg(test)]

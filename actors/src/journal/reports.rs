@@ -32,6 +32,8 @@ fn cause_word(cause: &StartCause, reason: &ExitReason) -> &'static str {
         Some(ContainerExit::Exited { .. }) => "exited",
         Some(ContainerExit::Vanished) => "vanished",
         Some(ContainerExit::Zombie) => "zombie",
+        Some(ContainerExit::Unresponsive { .. }) => "unresponsive",
+        Some(ContainerExit::Hook { .. }) => "hook",
         Some(_) => "refused",
         None if reason.panic().is_some() => "panic",
         None => match reason {

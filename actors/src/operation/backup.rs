@@ -12,7 +12,10 @@ use super::{
     vault::{amount, compare, desired, fail, meter, parts, remember, vault_error},
 };
 use apps::manifest::{BackupMode, ServiceExec};
-use engine::vault::{Part, Pending, SnapshotRequest};
+use engine::{
+    ExecRequest,
+    vault::{Part, Pending, SnapshotRequest},
+};
 use protocol::{ContainerPhase, Desired, OpError, SnapshotId};
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -202,7 +205,9 @@ async fn hooks(p: &Progress, when: &str, commands: &[ServiceExec]) -> Result<(),
         });
         p.within(RUNNING, "the start", there).await?;
         p.detail(format!("command {} of {} {when} the backup, in {service}", number + 1, commands.len()));
-        let ran = p.ctx.engine.exec(&known.spec.name, &command.command, HOOK).await;
+        let request =
+            ExecRequest { argv: command.command.clone(), user: command.user.clone(), working_dir: None };
+        let ran = p.ctx.engine.run(&known.spec.name, &request, HOOK).await;
         let ran = ran.map_err(|error| engine_error(&error))?;
         if ran.code != 0 {
             let said: String = redacted(p, &ran.output).trim().chars().take(TOLD).collect();

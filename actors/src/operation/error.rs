@@ -66,6 +66,8 @@ pub(super) fn supply_error(error: &SupplyError) -> OpError {
             ("disk", "check the disk and the permissions of the node's data directory")
         }
         SupplyError::Random(_) => ("random", "try again"),
+        SupplyError::Store(_) => ("store", "check the disk of the node's data directory, then try again"),
+        SupplyError::NotGiven { .. } => ("secret_missing", "give it with `archy secret set`, then try again"),
         SupplyError::Source { .. } | SupplyError::Certificate { .. } => {
             ("manifest", "tell whoever wrote the app's manifest")
         }

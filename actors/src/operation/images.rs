@@ -2,8 +2,8 @@
 
 use super::{engine_error, progress::Progress};
 use crate::stack::Plan;
-use apps::{ImageSource, RenderedService};
-use engine::{BuildRequest, ProgressSink};
+use apps::{ImageSource, RenderedService, manifest::PullPolicy};
+use engine::{BuildRequest, EngineError, ProgressSink};
 use protocol::OpError;
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,9 @@ pub(super) async fn ensure(p: &Progress, plan: &Plan) -> Result<(), OpError> {
         part.begin();
         match &service.image {
             ImageSource::Pull => pull(&part).await?,
-            ImageSource::Build { context, dockerfile } => build(&part, context, dockerfile).await?,
+            ImageSource::Build { context, dockerfile, args } => {
+                build(&part, (context, dockerfile, args)).await?;
+            }
         }
     }
     Ok(())
@@ -62,14 +64,27 @@ fn lines(p: &Progress) -> ProgressSink {
 }
 
 async fn pull(part: &Part<'_>) -> Result<(), OpError> {
-    let (engine, image) = (&part.p.ctx.engine, &part.service.spec.image);
-    if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
-        return Ok(());
+    let (engine, service) = (&part.p.ctx.engine, part.service);
+    let image = &service.spec.image;
+    // Those that are asked for every time are.
+    if service.pull_policy != PullPolicy::Always {
+        if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
+            return Ok(());
+        }
+        if service.pull_policy == PullPolicy::Never {
+            return Err(OpError {
+                hint: Some("put the image on this machine: the manifest says that it is never pulled".into()),
+                ..engine_error(&EngineError::ImageMissing { image: image.clone() })
+            });
+        }
     }
     engine.pull_image(image, part.lines()).await.map_err(|e| engine_error(&e))
 }
 
-async fn build(part: &Part<'_>, context: &Path, dockerfile: &str) -> Result<(), OpError> {
+async fn build(
+    part: &Part<'_>,
+    (context, dockerfile, args): (&Path, &str, &BTreeMap<String, String>),
+) -> Result<(), OpError> {
     let (p, service) = (part.p, part.service);
     let (engine, image) = (&p.ctx.engine, &service.spec.image);
     let folder = context.to_owned();
@@ -81,7 +96,15 @@ async fn build(part: &Part<'_>, context: &Path, dockerfile: &str) -> Result<(), 
     };
     let hash = tokio::task::spawn_blocking(move || hash_of(&folder)).await;
     let hash = hash.map_err(|error| wrong(io::Error::other(error)))?.map_err(wrong)?;
-    if engine.image_present(image).await.map_err(|e| engine_error(&e))? {
+    // The same folder with other arguments is another image.
+    let hash = match serde_json::to_vec(args) {
+        Ok(json) if !args.is_empty() => {
+            blake3::Hasher::new().update(hash.as_bytes()).update(&json).finalize().to_hex().to_string()
+        }
+        _ => hash,
+    };
+    let anew = service.pull_policy == PullPolicy::Build;
+    if !anew && engine.image_present(image).await.map_err(|e| engine_error(&e))? {
         let labels = engine.image_labels(image).await.map_err(|e| engine_error(&e))?;
         if labels.get(LABEL_CONTEXT) == Some(&hash) {
             return Ok(());
@@ -93,6 +116,7 @@ async fn build(part: &Part<'_>, context: &Path, dockerfile: &str) -> Result<(), 
     let request = BuildRequest {
         context: context.to_owned(),
         dockerfile: dockerfile.to_owned(),
+        args: args.clone(),
         tag: image.clone(),
         labels: BTreeMap::from([(LABEL_CONTEXT.to_owned(), hash)]),
     };

@@ -61,19 +61,25 @@ pub(super) async fn made_since(p: &Progress, before: &Before) -> Result<(), OpEr
         return Ok(());
     }
     p.detail("secrets");
-    for secret in &p.plan.rendered.secrets {
-        engine.remove_secret(&secret.engine_name).await.map_err(refused)?;
+    let rendered = &p.plan.rendered;
+    let secrets = rendered.secrets.iter().map(|secret| &secret.engine_name);
+    for secret in secrets.chain(rendered.external_secrets.values()) {
+        engine.remove_secret(secret).await.map_err(refused)?;
     }
-    let secrets = p.ctx.secrets_dir(app);
-    match fs::remove_dir_all(&secrets) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpError {
-            code: "disk".into(),
-            message: format!("{} cannot be removed: {error}", secrets.display()),
-            hint: Some("check the disk and the permissions of the node's data directory".into()),
-            retryable: true,
-        }),
-        _ => Ok(()),
+    for folder in [p.ctx.notes_dir(app), p.ctx.secrets_dir(app)] {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpError {
+                    code: "disk".into(),
+                    message: format!("{} cannot be removed: {error}", folder.display()),
+                    hint: Some("check the disk and the permissions of the node's data directory".into()),
+                    retryable: true,
+                });
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 fn own<'a>(ctx: &'a Ctx, app: &'a AppId) -> [(&'static str, &'a str); 2] {

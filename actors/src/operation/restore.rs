@@ -139,8 +139,7 @@ pub(super) async fn put_back(p: &Progress, snapshot: &SnapshotId) -> Result<(), 
         Err(error) => match back(p, halfway).await {
             Ok(()) => Err(told(error)),
             Err(second) => {
-                let message =
-                    format!("{}; and not all could be put back: {}", error.message, second.message);
+                let message = format!("{}; and not all could be put back: {}", error.message, second.message);
                 let hint = "the app is not started like this: restore a backup, the same or another one";
                 Err(OpError { message, hint: Some(hint.into()), retryable: true, ..error })
             }

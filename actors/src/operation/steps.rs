@@ -129,9 +129,7 @@ pub(super) async fn provide(p: &Progress) -> Result<(), OpError> {
 /// Networks and volumes are there, or made.
 pub(super) async fn connect(p: &Progress) -> Result<(), OpError> {
     let rendered = &p.plan.rendered;
-    for network in &rendered.networks {
-        p.ctx.engine.ensure_network(network, &rendered.labels).await.map_err(|e| engine_error(&e))?;
-    }
+    supply::networks(&p.ctx, &p.plan).await.map_err(|e| engine_error(&e))?;
     for volume in &rendered.volumes {
         p.ctx.engine.ensure_volume(volume, &rendered.labels).await.map_err(|e| engine_error(&e))?;
     }
@@ -148,7 +146,7 @@ async fn start_anew(p: &Progress) -> Result<(), OpError> {
 }
 
 fn runs(c: &ContainerView) -> bool {
-    c.phase == ContainerPhase::Running
+    c.phase == ContainerPhase::Running || c.ended == Some(0)
 }
 
 /// Waits until all containers run.
@@ -166,7 +164,8 @@ pub(super) async fn ready(p: &Progress) -> Result<(), OpError> {
 fn judge_start(view: &AppView, good: impl Fn(&ContainerView) -> bool, missing: &str) -> Verdict {
     let others = !view.wait.is_empty() && view.wait.iter().all(|wait| wait.app.is_some());
     let known = view.wait.iter().all(|wait| wait.state != Some(GateState::Unknown));
-    let held = others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting);
+    let held =
+        others && view.containers.iter().all(|c| c.phase == ContainerPhase::Waiting || c.ended == Some(0));
     match (held, known) {
         (true, true) => Verdict::Done,
         (true, false) => Verdict::Pending("asking how far that is which it waits for".into()),
@@ -229,7 +228,7 @@ pub(super) async fn removed(p: &Progress) -> Result<Vec<String>, OpError> {
     .await?;
     // Nobody looks after these: doubles, and those of services that the manifest does not know.
     dispose(p, |_| true).await?;
-    disconnect(p, &p.plan.rendered.networks).await
+    supply::release_networks(&p.ctx, &p.plan).await.map_err(|error| supply_error(&error))
 }
 
 /// Takes away containers of the app that nobody looks after.
@@ -292,6 +291,15 @@ pub(super) fn judge(view: &AppView, good: impl Fn(&ContainerView) -> bool, missi
         return Verdict::Failed(OpError {
             code: "crash_looping".into(),
             message: format!("{} does not stay up: {last}", given_up.service),
+            hint: Some("look at its log".into()),
+            retryable: true,
+        });
+    }
+    if let Some(failed) = view.containers.iter().find(|c| c.ended.is_some_and(|code| code != 0)) {
+        let why = failed.reason.clone().unwrap_or_default();
+        return Verdict::Failed(OpError {
+            code: "failed_for_good".into(),
+            message: format!("{} {why}", failed.service),
             hint: Some("look at its log".into()),
             retryable: true,
         });

@@ -25,14 +25,14 @@ struct Made {
     until: u64,
 }
 
-/// Sees to it that the certificate is there, is good for its names, and is for some time.
+/// Sees to it that the certificate is there, is good for its names, and is for some time; says whether it is a new one.
 pub(super) async fn ensure(
     engine: &dyn Engine,
     cert: &RenderedCert,
     app: &str,
     facts: &Facts,
     now: SystemTime,
-) -> Result<(), SupplyError> {
+) -> Result<bool, SupplyError> {
     let name = || format!("certificate {}", cert.name);
     let sans: Vec<String> = cert
         .sans
@@ -45,7 +45,7 @@ pub(super) async fn ensure(
     let is_good = earlier.is_some_and(|it| it.sans == sans && it.until > seconds(due));
     let (file, key) = (cert.dir.join("tls.crt"), cert.dir.join("tls.key"));
     if is_good && is_there(&file) && is_there(&key) {
-        return Ok(());
+        return Ok(false);
     }
     let wrong = |path: &Path| {
         let path = path.to_owned();
@@ -62,7 +62,8 @@ pub(super) async fn ensure(
     private::write(&file, pem.as_bytes()).map_err(wrong(&file))?;
     // The note last: without it the certificate is made again.
     let made = serde_json::to_vec(&Made { sans, until: seconds(end) }).unwrap_or_default();
-    private::write(&note, &made).map_err(wrong(&note))
+    private::write(&note, &made).map_err(wrong(&note))?;
+    Ok(true)
 }
 
 /// The certificate and its key.

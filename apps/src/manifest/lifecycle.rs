@@ -60,7 +60,8 @@ pub struct Requirements {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Hooks {
-    /// After the containers were made, at the install and whenever they are made anew.
+    /// Whenever a container was made anew: files are copied before its first start, commands run once it is ready. A
+    /// command has to bear being run again, as after a node that ended in the middle.
     pub post_install: Vec<Hook>,
 }
 

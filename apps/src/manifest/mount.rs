@@ -150,6 +150,10 @@ pub struct ServiceCert {
     pub source: String,
     /// Absolute path of the folder in the container.
     pub target: String,
+    /// Whether the service is restarted when the certificate was renewed while it ran; otherwise it finds the new files
+    /// in place of the old ones.
+    #[serde(default)]
+    pub restart: bool,
 }
 
 /// A device in a container; in short `path` or `path:path in the container[:rwm]`.

@@ -301,6 +301,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether it is on the network of all services of the app that name none.
+    pub(crate) fn is_on_default_network(&self) -> bool {
+        self.networks.is_empty() && self.network_mode == NetworkMode::Bridge
+    }
+
     /// The probe that says whether the service is healthy: its own, or what compose's healthcheck stands for.
     pub fn readiness_probe(&self) -> Option<Probe> {
         self.probes.readiness.clone().or_else(|| self.healthcheck.as_ref()?.probe())

@@ -14,7 +14,8 @@ pub struct Nothing {}
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Network {
-    /// Whether it is shared with other apps: it then has its own name in the engine, and outlives this app.
+    /// Whether it is shared with other apps: it then has its own name in the engine, comes with the first of them and
+    /// goes with the last.
     pub external: bool,
     /// Whether its containers reach nothing outside of it.
     pub internal: bool,

@@ -1,10 +1,10 @@
 //! One service, to what the engine is asked to create.
 
-use super::{ImageSource, RenderContext, RenderedService, own_path};
+use super::{DEFAULT_NETWORK, ImageSource, RenderContext, RenderedHooks, RenderedService, own_path};
 use crate::{
     ContainerSpec, LABEL_DIGEST, LABEL_FILES, LABEL_SERVICE, Manifest, Mount, MountSource, PortMapping,
     PortProtocol, SecretMount, anchor,
-    manifest::{Device, NetworkMode, Port, Protocol, Service, Volume, VolumeType},
+    manifest::{Device, LifecycleHook, NetworkMode, Port, Protocol, Service, Volume, VolumeType},
     template::{Template, Variable},
     validate::env_lines,
 };
@@ -24,6 +24,7 @@ impl Manifest {
         let image = match &service.build {
             None => ImageSource::Pull,
             Some(build) => ImageSource::Build {
+                args: build.args.clone(),
                 context: if build.context == "." {
                     context.manifest_dir.clone()
                 } else {
@@ -92,9 +93,32 @@ impl Manifest {
             readiness: service.readiness_probe(),
             liveness: service.probes.liveness.clone(),
             restart: service.restart,
+            renewals: service.certs.iter().filter(|it| it.restart).map(|it| it.source.clone()).collect(),
+            hooks: self.hooks_of(name, context),
             post_start: service.post_start.clone(),
             pre_stop: service.pre_stop.clone(),
         }
+    }
+
+    /// The hooks that are about this service.
+    fn hooks_of(&self, name: &ServiceName, context: &RenderContext) -> RenderedHooks {
+        let mut hooks = RenderedHooks::default();
+        for hook in &self.hooks.post_install {
+            if let Some(copy) = &hook.copy_from_host
+                && copy.service.as_ref().is_none_or(|service| service == name)
+            {
+                hooks.copies.push((context.manifest_dir.join(&copy.src), copy.dest.clone()));
+            }
+            if let Some(exec) = hook.exec.as_ref().filter(|exec| exec.service == *name) {
+                hooks.commands.push(LifecycleHook {
+                    command: exec.command.clone(),
+                    user: exec.user.clone(),
+                    working_dir: None,
+                    privileged: false,
+                });
+            }
+        }
+        hooks
     }
 
     /// The lines of its files, and over them what the manifest says itself.
@@ -179,6 +203,9 @@ impl Manifest {
             aliases.retain(|alias| *alias != own);
             (self.network(network), aliases)
         };
+        if service.is_on_default_network() && self.has_default_network() {
+            return [place((&DEFAULT_NETWORK.to_owned(), &None))].into();
+        }
         service.networks.iter().map(place).collect()
     }
 }

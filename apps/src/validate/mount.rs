@@ -76,7 +76,11 @@ impl Check<'_> {
                     let message = "the environment has a value of this name, too";
                     self.say(Rule::SecretTarget, &field, message, "remove one of the two");
                 } else if target.is_none() {
-                    self.unsupported_env(&field);
+                    // Seen on Podman 4.3.1: `podman inspect` shows the value among the environment of what runs.
+                    let message = "the engine would show this secret to everybody who inspects the container";
+                    let remedy = "let the program read the file, most images know a variable for it: \
+                                  KEY_FILE: /run/secrets/key";
+                    self.say(Rule::Unsupported, &field, message, remedy);
                 }
                 continue;
             }

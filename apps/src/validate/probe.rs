@@ -2,7 +2,7 @@
 
 use super::{Check, port::is_url_path};
 use crate::{
-    manifest::{Condition, Exec, HttpGet, Probe, Protocol, Service, TcpSocket},
+    manifest::{Condition, Exec, HttpGet, Probe, Protocol, RestartPolicy, Service, TcpSocket},
     order::start_order,
     rule::Rule,
     yaml::shown,
@@ -119,6 +119,14 @@ impl Check<'_> {
                     let message = format!("{other} has no readiness probe, so it never becomes healthy");
                     let remedy = "add probes.readiness to it, or wait for service_started";
                     self.say(Rule::NoProbe, &field, message, remedy);
+                }
+                Some(target)
+                    if dependency.condition == Condition::ServiceCompletedSuccessfully
+                        && matches!(target.restart, RestartPolicy::Always | RestartPolicy::UnlessStopped) =>
+                {
+                    let message = format!("{other} is restarted whenever it ends, so it never completes");
+                    let remedy = "add restart: on-failure to it, or restart: no where one attempt is enough";
+                    self.say(Rule::NeverEnds, &field, message, remedy);
                 }
                 Some(_) => {}
             }

@@ -20,6 +20,7 @@ pub(crate) fn app(phase: Phase, containers: &[(&str, ContainerPhase)]) -> AppVie
         started_at: None,
         restarts: 0,
         last_restart: None,
+        ended: None,
         last_exit: None,
         image: String::new(),
     };

@@ -17,11 +17,20 @@ pub(super) struct Call {
     deadline: Duration,
     /// Whether the request carries what a person wrote, so that an unknown refusal is theirs and not the engine's.
     authored: bool,
+    /// Whether it starts a container: what is wrong with that is known by its words, and all else is the engine's.
+    starts: bool,
 }
 
 impl Call {
     pub(super) fn new(name: &'static str, subject: String, seconds: u64) -> Self {
-        Self { name, subject, image: None, deadline: Duration::from_secs(seconds), authored: false }
+        Self {
+            name,
+            subject,
+            image: None,
+            deadline: Duration::from_secs(seconds),
+            authored: false,
+            starts: false,
+        }
     }
 
     pub(super) fn container(name: &'static str, container: &str, seconds: u64) -> Self {
@@ -46,6 +55,11 @@ impl Call {
 
     pub(super) fn authored(mut self) -> Self {
         self.authored = true;
+        self
+    }
+
+    pub(super) fn starting(mut self) -> Self {
+        self.starts = true;
         self
     }
 
@@ -111,8 +125,12 @@ impl Call {
             return EngineError::Conflict { subject, message };
         }
         // A network or secret that a container's spec merely mentions is not the subject of the call.
-        if says(&["no such container"]) || !self.authored && (status == 404 || says(NOT_FOUND)) {
+        let mentions = self.authored || self.starts;
+        if says(&["no such container"]) || !mentions && (status == 404 || says(NOT_FOUND)) {
             return EngineError::NotFound { subject };
+        }
+        if self.starts && says(UNSTARTABLE) {
+            return EngineError::Refused { subject, message };
         }
         if self.authored || (400..500).contains(&status) || says(REFUSED) {
             return EngineError::Refused { subject, message };
@@ -162,6 +180,27 @@ const CONFLICT: &[&str] = &[
 
 const NOT_FOUND: &[&str] =
     &["no such volume", "no such secret", "no such exec session", "network not found", "image not known"];
+
+/// What is wrong with a container that does not start: its command, its user, its mounts, its ports.
+const UNSTARTABLE: &[&str] = &[
+    "oci runtime",
+    "oci permission denied",
+    "runc create failed",
+    "crun:",
+    "unable to start container process",
+    "executable file",
+    "cannot expose privileged port",
+    "unable to find user",
+    "unable to find group",
+    "statfs",
+    "error mounting",
+    "no such device",
+    "no such secret",
+    "network not found",
+    "no such volume",
+    "bind: permission denied",
+    "cannot assign requested address",
+];
 
 const REFUSED: &[&str] = &["invalid argument", "invalid signal", "must be larger than 0"];
 

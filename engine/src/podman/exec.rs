@@ -10,7 +10,7 @@ use super::{
     mux::Frames,
     raw::{Content, encode},
 };
-use crate::{EngineError, ExecOutput, ProcessRef, Result};
+use crate::{EngineError, ExecOutput, ExecRequest, ProcessRef, Result};
 use futures_util::StreamExt;
 use hyper::Method;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -43,14 +43,19 @@ impl Podman {
     pub(super) async fn run_exec(
         &self,
         container: &str,
-        argv: &[String],
+        request: &ExecRequest,
         timeout: Duration,
     ) -> Result<ExecOutput> {
         let call = Call::container("exec", container, 0).within(timeout).authored();
         let mut session = None;
-        let result = call.run(self.attached(&call, container, argv, &mut session)).await;
-        if let (Err(EngineError::Timeout { .. }), Some(id)) = (&result, &session) {
-            self.end_session(id).await;
+        let result = call.run(self.attached(&call, container, request, &mut session)).await;
+        match (&result, &session) {
+            (Err(EngineError::Timeout { .. }), Some(id)) => self.end_session(id).await,
+            (Err(EngineError::Timeout { after, .. }), None) => {
+                let message = format!("no command was begun in {container} within {after:?}");
+                return Err(EngineError::Unreachable { message });
+            }
+            _ => {}
         }
         result
     }
@@ -59,10 +64,16 @@ impl Podman {
         &self,
         call: &Call,
         container: &str,
-        argv: &[String],
+        request: &ExecRequest,
         session: &mut Option<String>,
     ) -> Result<ExecOutput> {
-        let body = json!({ "Cmd": argv, "AttachStdout": true, "AttachStderr": true });
+        let mut body = json!({ "Cmd": request.argv, "AttachStdout": true, "AttachStderr": true });
+        if let Some(user) = &request.user {
+            body["User"] = json!(user);
+        }
+        if let Some(folder) = &request.working_dir {
+            body["WorkingDir"] = json!(folder);
+        }
         let body = body.to_string().into_bytes();
         let path = format!("/containers/{}/exec", encode(container));
         let created: Created = self.raw.post(call, &path, Content::Json(body)).await?;

@@ -56,11 +56,13 @@ pub(super) fn build_query(request: &BuildRequest) -> String {
     let labels = serde_json::to_string(&labels).unwrap_or_default();
     // `networkmode=host`: the default isolation needs a network namespace that not every machine grants.
     // `pullpolicy=missing`: a base image that is here is enough.
+    let args = serde_json::to_string(&request.args).unwrap_or_default();
     format!(
-        "/build?t={}&dockerfile={}&labels={}&networkmode=host&pullpolicy=missing&rm=true&forcerm=true",
+        "/build?t={}&dockerfile={}&labels={}&buildargs={}&networkmode=host&pullpolicy=missing&rm=true&forcerm=true",
         encode(&request.tag),
         encode(&request.dockerfile),
-        encode(&labels)
+        encode(&labels),
+        encode(&args)
     )
 }
 

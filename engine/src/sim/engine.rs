@@ -2,8 +2,8 @@
 
 use super::{Call, Sim};
 use crate::{
-    BuildRequest, Engine, EngineError, EngineInfo, EngineState, Event, ExecOutput, Inspect, LogLine,
-    ProcessRef, ProgressSink, Result, Summary, Usage,
+    BuildRequest, Engine, EngineError, EngineInfo, EngineState, Event, ExecOutput, ExecRequest, Inspect,
+    LogLine, ProcessRef, ProgressSink, Result, Summary, Usage,
 };
 use apps::ContainerSpec;
 use async_trait::async_trait;
@@ -290,7 +290,7 @@ impl Engine for Sim {
         Ok(Usage { cpu: world.begin.elapsed() / 10, memory_bytes: 1 << 20, pids: 1, ..Usage::default() })
     }
 
-    async fn exec(&self, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput> {
+    async fn run(&self, container: &str, request: &ExecRequest, timeout: Duration) -> Result<ExecOutput> {
         self.enter("exec", format!("container {container}"), timeout).await?;
         let (name, hook) = {
             let world = self.world();
@@ -303,7 +303,17 @@ impl Engine for Sim {
             }
             (name, world.exec.clone())
         };
-        Ok(hook.map_or(ExecOutput { code: 0, output: String::new() }, |hook| (hook.0)(&name, argv)))
+        Ok(hook.map_or(ExecOutput { code: 0, output: String::new() }, |hook| (hook.0)(&name, &request.argv)))
+    }
+
+    async fn copy_into(&self, container: &str, _: &Path, to: &str) -> Result<()> {
+        self.change("copy_into", "container", container, CHANGE).await?;
+        let mut world = self.world();
+        let name = world.find(container)?;
+        if let Some(it) = world.containers.get_mut(&name) {
+            it.copies.push(to.to_owned());
+        }
+        Ok(())
     }
 
     async fn logs(
@@ -373,10 +383,26 @@ impl Engine for Sim {
         Ok(())
     }
 
-    async fn ensure_network(&self, name: &str, _labels: &BTreeMap<String, String>) -> Result<()> {
-        self.change("ensure_network", "network", name, CHANGE).await?;
-        self.world().networks.insert(name.to_owned());
+    async fn create_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        _internal: bool,
+    ) -> Result<()> {
+        self.look("create_network", format!("network {name}")).await?;
+        let mut world = self.world();
+        if !world.networks.contains_key(name) {
+            world.calls.push(Call { call: "create_network", name: name.to_owned() });
+            world.networks.insert(name.to_owned(), labels.clone());
+        }
         Ok(())
+    }
+
+    async fn list_networks(&self, labels: &[(&str, &str)]) -> Result<Vec<String>> {
+        self.look("list_networks", "networks".to_owned()).await?;
+        let world = self.world();
+        let found = world.networks.iter().filter(|(_, it)| carries(it, labels));
+        Ok(found.map(|(name, _)| name.clone()).collect())
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
@@ -423,9 +449,11 @@ impl Engine for Sim {
         Ok(())
     }
 
-    async fn create_secret(&self, name: &str, _value: &[u8]) -> Result<()> {
+    async fn create_secret(&self, name: &str, value: &[u8]) -> Result<()> {
         self.change("create_secret", "secret", name, CHANGE).await?;
-        if self.world().secrets.insert(name.to_owned()) {
+        let mut world = self.world();
+        if !world.secrets.contains_key(name) {
+            world.secrets.insert(name.to_owned(), value.to_vec());
             return Ok(());
         }
         Err(conflict(format!("secret {name}"), "secret name in use"))
@@ -433,7 +461,7 @@ impl Engine for Sim {
 
     async fn secret_exists(&self, name: &str) -> Result<bool> {
         self.look("secret_exists", format!("secret {name}")).await?;
-        Ok(self.world().secrets.contains(name))
+        Ok(self.world().secrets.contains_key(name))
     }
 
     async fn remove_secret(&self, name: &str) -> Result<()> {

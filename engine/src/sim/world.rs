@@ -37,11 +37,11 @@ pub(super) struct World {
     pub(super) processes: BTreeMap<ProcessRefKey, watch::Sender<bool>>,
     pub(super) images: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) registry: BTreeSet<String>,
-    pub(super) networks: BTreeSet<String>,
+    pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
     /// Folder with one folder per volume.
     pub(super) volume_root: Option<PathBuf>,
-    pub(super) secrets: BTreeSet<String>,
+    pub(super) secrets: BTreeMap<String, Vec<u8>>,
     pub(super) foreign_ports: BTreeSet<(PortProtocol, u16)>,
     pub(super) latencies: BTreeMap<&'static str, Duration>,
     pub(super) hanging: BTreeSet<&'static str>,
@@ -82,6 +82,8 @@ pub(super) struct Container {
     pub(super) ignores_term: bool,
     /// Files of it are gone from the engine's storage.
     pub(super) damaged: bool,
+    /// Paths that were copied into it.
+    pub(super) copies: Vec<String>,
     pub(super) log: Vec<LogLine>,
     pub(super) followers: Vec<UnboundedSender<LogLine>>,
 }
@@ -128,10 +130,10 @@ impl Default for World {
             processes: BTreeMap::new(),
             images: BTreeMap::new(),
             registry: BTreeSet::new(),
-            networks: BTreeSet::new(),
+            networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             volume_root: None,
-            secrets: BTreeSet::new(),
+            secrets: BTreeMap::new(),
             foreign_ports: BTreeSet::new(),
             latencies: BTreeMap::new(),
             hanging: BTreeSet::new(),
@@ -204,9 +206,9 @@ impl World {
         if self.containers.contains_key(&spec.name) {
             return Err(EngineError::Conflict { subject, message: "that name is already in use".to_owned() });
         }
-        let network = spec.networks.keys().find(|name| !self.networks.contains(*name));
+        let network = spec.networks.keys().find(|name| !self.networks.contains_key(*name));
         let secret =
-            spec.secrets.iter().map(|secret| &secret.source).find(|name| !self.secrets.contains(*name));
+            spec.secrets.iter().map(|secret| &secret.source).find(|name| !self.secrets.contains_key(*name));
         if let Some(missing) = network.or(secret) {
             return Err(EngineError::Refused { subject, message: format!("{missing}: not found") });
         }
@@ -235,6 +237,7 @@ impl World {
             address: 0,
             ignores_term: false,
             damaged: self.damages.contains(&spec.name),
+            copies: Vec::new(),
             log: Vec::new(),
             followers: Vec::new(),
         };

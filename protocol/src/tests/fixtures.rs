@@ -98,9 +98,16 @@ fn app() -> AppView {
                 at: 1_795_215_600_000,
             }),
             last_exit: Some(ExitView { code: Some(137), oom: true, at: 1_795_215_600_000 }),
+            ended: None,
             image: "localhost/cache:1".into(),
         }],
-        launch: vec![LaunchUrl { name: "main".into(), scheme: "http".into(), port: 8_090, path: "/".into() }],
+        launch: vec![LaunchUrl {
+            name: "main".into(),
+            scheme: "http".into(),
+            port: 8_090,
+            path: "/".into(),
+            url: None,
+        }],
         next_retry: None,
         update: Some("2".into()),
         backup: Some(BackupView {

@@ -47,6 +47,7 @@ impl Ground {
             let file = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY pong /srv/index.html\n";
             fs::write(folder.path().join("Containerfile"), file).unwrap();
             let request = BuildRequest {
+                args: Default::default(),
                 context: folder.path().to_owned(),
                 dockerfile: "Containerfile".to_owned(),
                 tag: IMAGE.to_owned(),

@@ -105,6 +105,7 @@ pub(crate) fn request(context: &Path, tag: &str) -> BuildRequest {
     BuildRequest {
         context: context.to_owned(),
         dockerfile: "Dockerfile".to_owned(),
+        args: Default::default(),
         tag: tag.to_owned(),
         labels: [("archipelago.test".to_owned(), "yes".to_owned())].into(),
     }

@@ -146,4 +146,6 @@ test('an app is opened on the host of this page, and only ever as a web address'
   expect(launchHref({ ...at, path: 'x?y=1' }, 'n')).toBe('http://n:8090/x?y=1')
   expect(launchHref({ ...at, scheme: 'javascript', path: '/%0aalert(1)' }, 'n')).toBeNull()
   expect(launchHref({ ...at, port: 0 }, 'n')).toBeNull()
+  expect(launchHref({ ...at, port: 0, url: 'https://example.org/x' }, 'n')).toBe('https://example.org/x')
+  expect(launchHref({ ...at, url: 'javascript:alert(1)' }, 'n')).toBeNull()
 })

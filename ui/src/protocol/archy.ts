@@ -114,6 +114,10 @@ last_restart: RestartView | null,
  */
 last_exit: ExitView | null, 
 /**
+ * The code with which it ended for good, as its restart policy says: 0 is what was wanted of it.
+ */
+ended: number | null, 
+/**
  * Image reference.
  */
 image: string, };
@@ -134,7 +138,11 @@ port: number,
 /**
  * Path, beginning with `/`.
  */
-path: string, };
+path: string, 
+/**
+ * The whole address, where it is not on the node: the rest is not used then.
+ */
+url?: string, };
 
 export type AppView = { 
 /**
@@ -1099,6 +1107,28 @@ token: string,
  * What is listed of it.
  */
 view: TokenView, };
+
+export type SecretView = { 
+/**
+ * Name in the app's manifest.
+ */
+name: string, 
+/**
+ * Whether it is given.
+ */
+given: boolean, };
+
+export type SecretRequest = { 
+/**
+ * The value.
+ */
+value: string, };
+
+export type SecretAccepted = { 
+/**
+ * Whether the app is on the node: what runs has the old value until the app is restarted.
+ */
+restart_needed: boolean, };
 
 export type ErrorCode = "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "op_in_progress" | "conflict" | "invalid" | "confirm_required" | "too_many_requests" | "unavailable" | "internal";
 

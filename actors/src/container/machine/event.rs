@@ -5,6 +5,7 @@ use crate::container::{
     exit::ContainerExit,
     look::{Lag, Look, Sight},
 };
+use apps::manifest::RestartPolicy;
 use engine::{EngineError, ErrorClass, ProcessRef};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -34,6 +35,7 @@ impl Machine {
             Seen::Up(up) if up.process == dead => {
                 self.gone = true;
                 self.seen = Seen::Unknown;
+                self.leave_chore();
             }
             Seen::Up(up) if up.monitor == Some(dead) => {
                 up.monitor = None;
@@ -116,6 +118,12 @@ impl Machine {
         }
         match container {
             Look::Absent if wanted && self.ran => self.fail(ContainerExit::Vanished),
+            Look::Down { code, .. } if self.over().is_some() => {
+                tracing::debug!(code, "run is over for good");
+                (self.gone, self.ran, self.bounce) = (false, false, false);
+                Effect::None
+            }
+            Look::Down { .. } if wanted && self.ran && self.condemned.is_some() => self.fail_condemned(),
             Look::Down { code, oom, .. } if wanted && self.ran => {
                 self.fail(if oom { ContainerExit::OutOfMemory } else { ContainerExit::Exited { code } })
             }
@@ -176,6 +184,9 @@ impl Machine {
 
     /// A call other than a look ended.
     pub(crate) fn done(&mut self, job: Job, result: Result<Option<String>, EngineError>) -> Effect {
+        if let Job::Chore(chore) = job {
+            return self.chore_done(chore, result);
+        }
         self.job = None;
         let (seen, part) = match job {
             Job::Create(Part::Anchor)
@@ -190,15 +201,22 @@ impl Machine {
         }
         match (job, result) {
             (Job::Create(_), Ok(Some(id))) => {
-                *seen = Seen::Down { id, ran: false, stale: false, adopted: false }
+                *seen = Seen::Down { id, ran: false, stale: false, adopted: false, ended: None }
             }
             (Job::Start(Part::Container), Ok(_)) => {
                 self.ran = matches!(self.want, Want::Run { .. });
                 self.bounce = false;
+                self.fresh = false;
+                self.epitaph = None;
             }
             (Job::Stop(Part::Container), Ok(_)) => {
-                self.ran = false;
                 self.bounce = false;
+                if self.condemned.is_some() {
+                    return self.fail_condemned();
+                }
+                self.ran = false;
+                // The node stopped it: that was no end of its own.
+                self.fresh = true;
             }
             (Job::Remove(_), Ok(_) | Err(EngineError::NotFound { .. })) => {
                 if part == Part::Container {
@@ -223,7 +241,8 @@ impl Machine {
                     return self.fail(ContainerExit::Damaged);
                 }
             }
-            (Job::Create(_) | Job::Start(_), Err(error)) if error.class() != ErrorClass::Transient => {
+            // An engine in trouble says nothing about the container.
+            (Job::Create(_) | Job::Start(_), Err(error)) if error.class() == ErrorClass::Rejected => {
                 return self.fail(ContainerExit::from(error));
             }
             (_, Err(error)) => {
@@ -235,8 +254,19 @@ impl Machine {
         Effect::None
     }
 
+    /// The end of a container that had to be stopped; one that is never restarted has ended for good.
+    fn fail_condemned(&mut self) -> Effect {
+        let Some(exit) = self.condemned.take() else { return Effect::None };
+        self.ran = false;
+        if self.duties.restart == RestartPolicy::No {
+            self.epitaph = Some(exit.to_string());
+            return Effect::None;
+        }
+        self.fail(exit)
+    }
+
     /// The end: what is shown last is that the container is down, or cut off, not what would be done next.
-    fn fail(&mut self, exit: ContainerExit) -> Effect {
+    pub(super) fn fail(&mut self, exit: ContainerExit) -> Effect {
         if exit != ContainerExit::NetworkLost {
             self.seen = Seen::Unknown;
             self.gone = true;
@@ -244,7 +274,7 @@ impl Machine {
         Effect::Fail(exit)
     }
 
-    fn rest(&mut self, delay: Duration) -> Effect {
+    pub(super) fn rest(&mut self, delay: Duration) -> Effect {
         self.resting = true;
         Effect::Again(delay)
     }
@@ -253,7 +283,9 @@ impl Machine {
 fn seen(look: &Look) -> Seen {
     match look.clone() {
         Look::Absent | Look::Foreign => Seen::Absent,
-        Look::Down { id, ran, stale, adopted, .. } => Seen::Down { id, ran, stale, adopted },
+        Look::Down { id, ran, stale, adopted, ended, code, .. } => {
+            Seen::Down { id, ran, stale, adopted, ended: ended.then_some(code) }
+        }
         Look::Up(up) => Seen::Up(up),
         Look::Behind { id, why, adopted } => Seen::Zombie { id, damaged: why == Lag::Damaged, adopted },
     }

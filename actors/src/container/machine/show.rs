@@ -33,6 +33,7 @@ impl Machine {
             (_, Seen::Zombie { .. }) => ContainerPhase::Exited,
             (_, Seen::Up(_)) if self.gone => ContainerPhase::Exited,
             (_, Seen::Up(_)) => ContainerPhase::Running,
+            (_, Seen::Down { .. }) if self.over().is_some() => ContainerPhase::Exited,
             (_, Seen::Down { ran, .. }) => match self.want {
                 Want::Run { clear: false } => ContainerPhase::Waiting,
                 Want::Run { clear: true } => ContainerPhase::Starting,
@@ -45,6 +46,7 @@ impl Machine {
     /// What the engine's last answer complained of.
     pub(crate) fn trouble(&self) -> Option<&str> {
         let cut_off = self.is_cut_off().then_some("its network is gone");
-        self.refused.1.as_deref().or(cut_off).or(self.trouble.as_deref())
+        let epitaph = self.epitaph.as_deref().filter(|_| self.over().is_some());
+        self.refused.1.as_deref().or(epitaph).or(cut_off).or(self.trouble.as_deref())
     }
 }

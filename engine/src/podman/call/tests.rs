@@ -58,32 +58,32 @@ fn refusals_are_told_apart_by_cause() {
             "conflict",
         ),
         (
-            &container("start").authored(),
+            &container("start").starting(),
             500,
             "rootlessport listen udp 0.0.0.0:18081: bind: address already in use",
             "port in use",
         ),
         // 5.4
         (
-            &container("start").authored(),
+            &container("start").starting(),
             500,
             "pasta failed with exit code 1: Failed to bind port 18081 (Address already in use) for option '-t 18081-18081:80-80', exiting",
             "port in use",
         ),
         (
-            &container("start").authored(),
+            &container("start").starting(),
             500,
             "rootlessport cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80' to /etc/sysctl.conf (currently 1024), or choose a larger port number (>= 1024): listen tcp 0.0.0.0:80: bind: permission denied",
             "refused",
         ),
         (
-            &container("start").authored(),
+            &container("start").starting(),
             500,
             "runc: runc create failed: unable to start container process: exec: \"/nothere\": stat /nothere: no such file or directory: OCI runtime attempted to invoke a command that was not found",
             "refused",
         ),
         (
-            &container("start").authored(),
+            &container("start").starting(),
             500,
             "unable to find user nouser: no matching entries in passwd file",
             "refused",
@@ -159,6 +159,8 @@ fn refusals_are_told_apart_by_cause() {
         (&container("inspect"), 500, "getting graph driver info \"4056\": readlink: no such file", "damaged"),
         (&container("list"), 500, "opening database /home/x/bolt_state.db: invalid database", "broken"),
         (&container("inspect"), 500, "something that nobody has seen yet", "broken"),
+        (&container("start").starting(), 500, "something that nobody has seen yet", "broken"),
+        (&container("start").starting(), 500, "netavark: code: 1, msg: iptables: Resource busy", "broken"),
     ];
     for (call, status, message, expected) in table {
         assert_eq!(kind(&call.fault(*status, message)), *expected, "{}: {status} {message}", call.name);
