@@ -31,7 +31,7 @@ pub(crate) use course::Course;
 pub(crate) use error::{engine_error, error_code, internal};
 pub use fault::{CrashPoint, Fault, Faults, Position, crash_points};
 pub(crate) use stage::are_done;
-pub(crate) use view::{does, end, kind, new_view};
+pub(crate) use view::{does, end, keep_progress, kind, new_view};
 
 use crate::{
     app::{AppMsg, Refusal},

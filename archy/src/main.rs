@@ -102,14 +102,14 @@ async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
         }
         Command::Backup(on) => {
             let command = protocol::Command::Backup { app: on.app.clone() };
-            act::run(&node::client(cli)?, on, &command, None, out).await
+            act::run(&node::client(cli)?, on.waits(), &command, None, out).await
         }
         Command::Backups { app } => backups::run(&node::client(cli)?, app.as_ref(), out).await,
         Command::Restore { on, snapshot, confirm } => {
             let client = node::client(cli)?;
             let snapshot = backups::find(&client, &on.app, snapshot).await?;
             let command = protocol::Command::Restore { app: on.app.clone(), snapshot };
-            act::run(&client, on, &command, confirm.as_deref(), out).await
+            act::run(&client, on.waits(), &command, confirm.as_deref(), out).await
         }
         Command::Uninstall { on, purge, confirm } => {
             let command = protocol::Command::Uninstall { app: on.app.clone(), purge: *purge };

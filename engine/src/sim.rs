@@ -251,12 +251,12 @@ impl Sim {
 
     /// Names of the networks.
     pub fn networks(&self) -> BTreeSet<String> {
-        self.world().networks.clone()
+        self.world().networks.keys().cloned().collect()
     }
 
     /// Names of the secrets.
     pub fn secrets(&self) -> BTreeSet<String> {
-        self.world().secrets.clone()
+        self.world().secrets.keys().cloned().collect()
     }
 
     /// Names of the volumes.

@@ -208,11 +208,14 @@ impl AppState {
         if self.leaving || self.ctx.ending.load(Ordering::Acquire) {
             return Ok(());
         }
-        let (Some(command), Some(view)) = (self.command.clone(), self.ctx.store.op(id).await?) else {
+        let (Some(command), Some(mut view)) = (self.command.clone(), self.ctx.store.op(id).await?) else {
             return Ok(());
         };
         if self.op.as_ref().is_none_or(|op| op.id != *id) || view.state.is_terminal() {
             return Ok(());
+        }
+        if let Some(shown) = &self.op {
+            operation::keep_progress(&mut view, shown);
         }
         let error = operation::internal(&reason.to_string());
         let failed = matches!(reason, ExitReason::Failed(_)) && !operation::are_done(&view.stages);

@@ -30,6 +30,11 @@ const TOLD: usize = 300;
 
 /// Carries out a backup.
 pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
+    if p.was_done("verify") {
+        // It counts already: the node ended while the app was being started again.
+        p.hold(Hold::None);
+        return resumed(p, true).await;
+    }
     let taken = carry_out(p, true).await?;
     let nothing =
         || fail("no_data", "this app has no volumes and no folders", "there is nothing to back up", false);
@@ -87,12 +92,17 @@ async fn carry_out(p: &Progress, own: bool) -> Result<Option<SnapshotId>, OpErro
     }
     let pending = written?;
     let id = stage(p, own, "verify", verify(p, &pending, &parts)).await?;
-    if manifest.mode == BackupMode::Stop && desired(p).await? == Desired::Running {
-        stage(p, own, "ready", ready(p)).await?;
-    } else {
-        skip(p, own, "ready", "it was not stopped for this").await?;
-    }
+    resumed(p, own).await?;
     Ok(Some(id))
+}
+
+/// Waits until the app is as before, where it was stopped for the backup.
+async fn resumed(p: &Progress, own: bool) -> Result<(), OpError> {
+    if p.plan.manifest.backup.mode == BackupMode::Stop && desired(p).await? == Desired::Running {
+        stage(p, own, "ready", ready(p)).await
+    } else {
+        skip(p, own, "ready", "it was not stopped for this").await
+    }
 }
 
 /// The repository is there, nothing of an earlier attempt is left in it, and it is known what is to be written.

@@ -58,8 +58,11 @@ fn commands(app: &AppId) -> Vec<Command> {
                 [false, true].map(|purge| Command::Uninstall { app: app.clone(), purge }).into()
             }
             OpKind::Update => vec![Command::Update { app }],
-            // They have no steps yet.
-            OpKind::Backup | OpKind::Restore => vec![],
+            OpKind::Backup => vec![Command::Backup { app }],
+            // Whoever uses it knows which snapshots there are.
+            OpKind::Restore => {
+                "00000000".parse().map(|snapshot| Command::Restore { app, snapshot }).into_iter().collect()
+            }
         }
     };
     let kinds = [

@@ -16,7 +16,7 @@ use super::{
 use crate::{calls::GRACE, ctx::Ctx, places::in_order_of_removal, private, supply};
 use apps::{LABEL_APP, LABEL_NODE};
 use engine::vault::{Part, Snapshot, VaultError};
-use protocol::{AppId, Desired, OpError, Plan, SnapshotId};
+use protocol::{AppId, Command, Desired, OpError, Plan, SnapshotId};
 use std::{
     path::{Component, Path},
     time::Duration,
@@ -117,6 +117,12 @@ async fn discard(p: &Progress, snapshot: &SnapshotId) -> Result<(), OpError> {
     }
 }
 
+/// What to do where a restore could not be undone.
+pub(super) fn way_out(command: &Command) -> Option<String> {
+    let stuck = "the app is not started like this: restore a backup, the same or another one";
+    matches!(command, Command::Restore { .. }).then(|| stuck.to_owned())
+}
+
 /// The error of a restore that was undone.
 pub(super) fn told(error: OpError) -> OpError {
     OpError { message: format!("{}; the data are those from before the restore", error.message), ..error }
@@ -140,8 +146,7 @@ pub(super) async fn put_back(p: &Progress, snapshot: &SnapshotId) -> Result<(), 
             Ok(()) => Err(told(error)),
             Err(second) => {
                 let message = format!("{}; and not all could be put back: {}", error.message, second.message);
-                let hint = "the app is not started like this: restore a backup, the same or another one";
-                Err(OpError { message, hint: Some(hint.into()), retryable: true, ..error })
+                Err(OpError { message, ..error })
             }
         },
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `images` | 10 min | 2 h |
 //! | `backup`, `restore`, `verify`, `purge` | 10 min | 6 h |
-//! | `start`, `ready` | 5 min | 30 min; of an update `update.verify_timeout` |
+//! | `start`, `ready` | 5 min | 30 min; of an update or a restore `update.verify_timeout` |
 //! | `stop`, `remove` | graces of the containers and 30 s | graces and 10 min |
 //! | everything else | 30 s | 5 min |
 //!
@@ -52,7 +52,7 @@ pub(super) fn patience(command: &Command, stage: &str, plan: &Plan) -> (Duration
     match stage {
         "images" => (10 * MINUTE, 120 * MINUTE),
         "backup" | "restore" | "verify" | "purge" => (10 * MINUTE, 360 * MINUTE),
-        "ready" if matches!(command, Command::Update { .. }) => {
+        "ready" if matches!(command, Command::Update { .. } | Command::Restore { .. }) => {
             let verify = plan.manifest.update.verify_timeout.0;
             (verify.min(5 * MINUTE), verify)
         }

@@ -44,6 +44,7 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
         Ok(()) => Err(update::told(p, error)),
         Err(residue) => Err(OpError {
             message: format!("{}; and not all of it could be undone: {}", error.message, residue.message),
+            hint: restore::way_out(&p.command).or(error.hint),
             ..error
         }),
     }

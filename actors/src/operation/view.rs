@@ -80,6 +80,16 @@ pub(crate) fn end(view: &mut OpView, state: OpState, error: Option<OpError>) {
     view.late = false;
 }
 
+/// What was shown of the stage that runs stays: the store has its begin only.
+pub(crate) fn keep_progress(view: &mut OpView, shown: &OpView) {
+    for (stage, shown) in view.stages.iter_mut().zip(&shown.stages) {
+        if stage.state == StageState::Running && shown.state == StageState::Running {
+            stage.progress = shown.progress;
+            stage.detail.clone_from(&shown.detail);
+        }
+    }
+}
+
 /// A stage begins. One that was done in an earlier life of the node stays done: what is shown never goes back.
 pub(super) fn begin(view: &mut OpView, key: &str) {
     view.late = false;

@@ -90,7 +90,7 @@ async fn data_with_which_the_app_does_not_get_ready_are_taken_back() {
     let before = content(&t);
     t.probes_succeed.store(false, Ordering::Relaxed);
     let view = fails(&t, restore(&id), "deadline").await;
-    assert!(view.error.unwrap().message.contains("the data from before the restore are back"));
+    assert!(view.error.unwrap().message.contains("the data are those from before the restore"));
     assert_eq!((content(&t), residue(&t).len()), (before, 0));
     t.probes_succeed.store(true, Ordering::Relaxed);
     t.wait_phase("shop", Phase::Running).await;

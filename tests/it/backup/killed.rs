@@ -66,7 +66,7 @@ async fn killed_between_any_two_changes_of_the_exchange_nobody_runs_on_a_mix() {
         write(&t, "second");
         t.sim.limit("move_folder", change, None);
         let op = t.submit(restore(&id)).await.unwrap();
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(400), t.ended(&op)).await;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(200), t.ended(&op)).await;
         let is_over = ended.is_ok();
         reached += usize::from(!is_over);
         t.sim.forget_calls();

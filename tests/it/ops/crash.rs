@@ -41,7 +41,11 @@ struct Case {
 impl Case {
     /// The last stage, at which an operation has to fail where its undoing is to be seen.
     fn last(&self) -> &'static str {
-        if self.point.kind == "update" || self.point.kind == "install" { "ready" } else { "" }
+        match self.point.kind {
+            "update" | "install" | "restore" => "ready",
+            "backup" => "verify",
+            _ => "",
+        }
     }
 
     fn fault(&self, at: &CrashPoint) -> Fault {
@@ -111,9 +115,24 @@ async fn prepare(t: &SimNode, case: &Case) -> AppView {
         "install" if case.has_past() => drop(t.perform(shop::uninstall()).await),
         "start" => drop(t.perform(shop::stop()).await),
         "update" => t.add(&v2()),
+        "restore" => {
+            t.perform(Command::Backup { app: "shop".parse().unwrap() }).await;
+            std::fs::write(canary(t), "2").unwrap();
+        }
         _ => {}
     }
     t.wait_phase("kiosk", Phase::Running).await
+}
+
+/// The command of a case, about what there is.
+async fn command(t: &SimNode, case: &Case) -> Command {
+    match &case.command {
+        Command::Restore { app, .. } => {
+            let backups = t.node.backups(Some(app)).await.unwrap();
+            Command::Restore { app: app.clone(), snapshot: backups[0].id.clone() }
+        }
+        other => other.clone(),
+    }
 }
 
 fn run(case: Case) {
@@ -127,7 +146,7 @@ fn run(case: Case) {
         let t = SimNode::upon(Ground::new(&[V1, &kiosk()]), Some(Arc::clone(&faults))).await;
         let neighbour = prepare(&t, &case).await;
         case.armed.store(true, Ordering::Relaxed);
-        let op = t.submit(case.command.clone()).await.unwrap();
+        let op = t.submit(command(&t, &case).await).await.unwrap();
         tokio::select! {
             biased;
             () = case.halted.notified() => {}
@@ -140,6 +159,7 @@ fn run(case: Case) {
     });
     drop(first);
     if case.hurt == Hurt::Kill {
+        forwards.lock().unwrap().next_life();
         runtime().block_on(async {
             advance(clock.duration_since(Instant::now())).await;
             let t = SimNode::upon(ground, Some(faults)).await;
@@ -174,10 +194,24 @@ async fn check(t: &SimNode, case: &Case, op: &OpId, neighbour: &AppView) {
             runs_at(t, "1").await;
         }
         ("update", false) => runs_at(t, "2").await,
+        ("backup", _) => {
+            runs_at(t, "1").await;
+            let counted = t.node.backups(Some(&"shop".parse().unwrap())).await.unwrap();
+            assert!(!counted.is_empty() || !case.succeeds(), "{what}");
+        }
+        ("restore", _) => {
+            if !case.succeeds() {
+                let error = view.error.as_ref().unwrap();
+                assert!(error.message.contains("from before the restore"), "{what}");
+            }
+            runs_at(t, "1").await;
+        }
         _ => {}
     }
     if case.point.kind != "purge" && (case.point.kind != "install" || case.has_past()) {
-        assert_eq!(std::fs::read_to_string(canary(t)).unwrap(), "1", "{what}");
+        let undone = case.point.kind == "restore" && !case.succeeds();
+        let content = if undone { "2" } else { "1" };
+        assert_eq!(std::fs::read_to_string(canary(t)).unwrap(), content, "{what}");
     }
     let kiosk = t.wait_phase("kiosk", Phase::Running).await;
     assert_eq!(facts(&kiosk), facts(neighbour), "{what}");
@@ -277,9 +311,19 @@ fn an_update_that_is_hurt_anywhere_ends_well() {
 }
 
 #[test]
+fn a_backup_that_is_hurt_anywhere_ends_well() {
+    every_point("backup");
+}
+
+#[test]
+fn a_restore_that_is_hurt_anywhere_ends_well() {
+    every_point("restore");
+}
+
+#[test]
 fn every_kind_has_its_test() {
     let kinds: BTreeSet<_> =
         crash_points(&"shop".parse().unwrap()).into_iter().map(|(_, point)| point.kind).collect();
-    let tested = ["install", "start", "stop", "restart", "uninstall", "purge", "update"];
+    let tested = ["install", "start", "stop", "restart", "uninstall", "purge", "update", "backup", "restore"];
     assert_eq!(kinds, BTreeSet::from(tested));
 }

@@ -108,6 +108,15 @@ pub struct Forwards {
 }
 
 impl Forwards {
+    /// The node has died: the stage that ran is carried out anew, and counts anew.
+    pub fn next_life(&mut self) {
+        for stage in self.last.iter_mut().flat_map(|last| &mut last.stages) {
+            if stage.state == StageState::Running {
+                stage.progress = None;
+            }
+        }
+    }
+
     pub fn look(&mut self, view: OpView) {
         if let Some(last) = &self.last {
             assert!(!last.state.is_terminal() || last.state == view.state, "{last:#?} became {view:#?}");
