@@ -19,7 +19,7 @@
 
 mod anchor;
 mod catalog;
-mod lint;
+pub mod lint;
 pub mod manifest;
 pub mod meet;
 mod order;

@@ -5,6 +5,7 @@ mod complete;
 mod errors;
 mod fuzz;
 mod hostile;
+mod lint;
 mod real;
 mod schema;
 mod template;
