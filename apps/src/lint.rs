@@ -147,7 +147,7 @@ const DATABASES: &[(&str, bool)] = &[
 ];
 
 /// Name and tag of an image, and whether it has a digest.
-fn parts(image: &str) -> (&str, Option<&str>, bool) {
+pub(crate) fn parts(image: &str) -> (&str, Option<&str>, bool) {
     let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
     let last = name.rfind('/').map_or(0, |slash| slash + 1);
     match name.get(last..).and_then(|end| end.find(':')) {

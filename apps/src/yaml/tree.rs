@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 }
 
 impl Value {
-    pub(super) fn scalar(text: &str, style: ScalarStyle) -> Self {
+    pub(crate) fn scalar(text: &str, style: ScalarStyle) -> Self {
         if style != ScalarStyle::Plain {
             return Self::Text(text.to_owned());
         }
