@@ -4,6 +4,7 @@
 
 mod compose;
 mod kube;
+mod podman;
 mod quadlet;
 
 use crate::{ContainerSpec, Manifest, Rendered, RenderedService, Variable};
@@ -18,6 +19,11 @@ pub struct ExportFile {
 }
 
 impl Manifest {
+    /// What this node would ask its engine for.
+    pub fn to_requests(&self, rendered: &Rendered) -> serde_json::Value {
+        podman::requests(self, rendered)
+    }
+
     /// The app as a compose file. What compose has no word for stands under `x-archipelago`, so that an import of the
     /// file is the same app again.
     pub fn to_compose(&self) -> ExportFile {

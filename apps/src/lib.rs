@@ -22,6 +22,7 @@ mod catalog;
 pub mod diff;
 mod export;
 pub mod import;
+pub mod ladder;
 pub mod lint;
 pub mod manifest;
 pub mod meet;

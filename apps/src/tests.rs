@@ -3,6 +3,7 @@
 mod advice;
 mod catalog;
 mod complete;
+mod docs;
 mod errors;
 mod export;
 mod fuzz;

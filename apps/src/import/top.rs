@@ -30,7 +30,7 @@ impl Work<'_> {
             self.changed("name", format!("the app is called {id}"));
         }
         let id = if id.is_empty() { "app".to_owned() } else { id };
-        for (key, value) in &whole {
+        for key in whole.keys() {
             let key = key.as_str().unwrap_or_default();
             match TOP.iter().find(|(name, ..)| *name == key) {
                 Some((_, true, why)) => self.dropped(key, *why),

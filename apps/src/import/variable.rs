@@ -60,7 +60,8 @@ impl Work<'_> {
                 }
             }
             Value::Mapping(map) => {
-                for (key, one) in map.iter_mut() {
+                // What an export of ours keeps aside stands there as it is.
+                for (key, one) in map.iter_mut().filter(|(key, _)| key.as_str() != Some("x-archipelago")) {
                     crate::yaml::push_key(path, key.as_str().unwrap_or_default());
                     self.within(one, path);
                     path.truncate(length);

@@ -1,13 +1,12 @@
 //! The apps of `apps/catalog/`: every one is valid, clean, fits the others, and renders to what `tests/golden/` holds.
 
 use crate::{
-    CatalogApp, Facts, Manifest, MountSource, PAUSE_IMAGE, RenderContext, Rendered, check_catalog,
+    CatalogApp, Facts, MountSource, PAUSE_IMAGE, RenderContext, check_catalog,
     lint::{Level, lint},
     load_catalog,
-    manifest::{Encoding, Kind},
+    manifest::Kind,
 };
 use protocol::AppId;
-use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -94,41 +93,6 @@ fn every_file_that_a_manifest_names_is_there() {
     }
 }
 
-/// What the engine is asked for, one line per thing.
-fn golden(m: &Manifest, rendered: &Rendered) -> Value {
-    let containers: Map<String, Value> = rendered
-        .services
-        .iter()
-        .flat_map(|service| service.containers())
-        .map(|spec| {
-            let mut body = serde_json::to_value(spec).unwrap();
-            // What is not asked for is left out.
-            let empty = |value: &Value| {
-                *value == json!(null) || *value == json!(false) || *value == json!([]) || *value == json!({})
-            };
-            let object = body.as_object_mut().unwrap();
-            object.retain(|_, value| !empty(value));
-            (object.remove("name").unwrap().as_str().unwrap().to_owned(), body)
-        })
-        .collect();
-    let encoding = |encoding: Encoding| serde_json::to_value(encoding).unwrap();
-    json!({
-        "kind": m.kind,
-        "networks": rendered.networks,
-        "shared_networks": rendered.shared_networks,
-        "volumes": rendered.volumes,
-        "directories": rendered.directories,
-        "secrets": rendered.secrets.iter()
-            .map(|secret| (secret.engine_name.clone(), json!([secret.generate.bytes, encoding(secret.generate.encoding)])))
-            .collect::<BTreeMap<_, _>>(),
-        "external_secrets": rendered.external_secrets.values().collect::<Vec<_>>(),
-        "files": rendered.configs.iter().map(|config| &config.path).collect::<Vec<_>>(),
-        "certs": rendered.certs.iter().map(|cert| &cert.dir).collect::<Vec<_>>(),
-        "start_order": rendered.services.iter().map(|service| service.service.as_str()).collect::<Vec<_>>(),
-        "containers": containers,
-    })
-}
-
 #[test]
 fn what_the_engine_is_asked_for_is_what_it_was() {
     let dir = folder("tests/golden");
@@ -138,7 +102,7 @@ fn what_the_engine_is_asked_for_is_what_it_was() {
     for (id, app) in catalog() {
         let rendered = app.manifest.render(&context(&id));
         assert!(rendered.unresolved.is_empty(), "{id}: {:?}", rendered.unresolved);
-        let mut text = serde_json::to_string_pretty(&golden(&app.manifest, &rendered)).unwrap();
+        let mut text = serde_json::to_string_pretty(&app.manifest.to_requests(&rendered)).unwrap();
         text.push('\n');
         let file = format!("{id}.json");
         if fs::read_to_string(dir.join(&file)).ok().as_deref() != Some(&text) {
