@@ -144,6 +144,8 @@ struct Work<'a> {
     networks: BTreeMap<String, Value>,
     /// Whether the file is an export of ours.
     ours: bool,
+    /// Bytes that variables have become.
+    filled: usize,
 }
 
 impl<'a> Work<'a> {
@@ -160,6 +162,7 @@ impl<'a> Work<'a> {
             volumes: BTreeSet::new(),
             networks: BTreeMap::new(),
             ours: source.text.contains("\nx-archipelago:"),
+            filled: 0,
         }
     }
 

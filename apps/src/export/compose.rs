@@ -108,10 +108,11 @@ fn one(service: &mut Mapping, model: &Service) {
             texts(value, &|text| text.replace('$', "$$"));
         }
     }
-    if let Some(Value::Mapping(build)) = service.get_mut("build") {
-        if let Some(Value::String(context)) = build.get_mut("context") {
-            *context = if context == "." { context.clone() } else { format!("./{context}") };
-        }
+    let context = service.get_mut("build").and_then(|build| build.get_mut("context"));
+    if let Some(Value::String(context)) = context
+        && context != "."
+    {
+        *context = format!("./{context}");
     }
     if let Some(Value::Sequence(volumes)) = service.get_mut("volumes") {
         for volume in volumes.iter_mut().filter_map(Value::as_mapping_mut) {

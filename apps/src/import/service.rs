@@ -130,6 +130,9 @@ impl Work<'_> {
 
     /// Umbrel calls a container `<app>_<service>_1`; here it is found by its service's name.
     fn hosts(&mut self, at: &str, text: String) -> String {
+        if !text.contains("_1") {
+            return text;
+        }
         let container = |name: &&String| self.convention == Convention::Umbrel && name.ends_with("_1");
         let names: Vec<(String, String)> = self
             .renamed

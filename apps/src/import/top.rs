@@ -2,9 +2,12 @@
 
 use super::{Convention, Work, convention, key::TOP, named, text_of};
 use serde_yaml::{Mapping, Value};
+use std::collections::HashSet;
 
 /// Longest chain of services that extend each other.
 const MAX_EXTENDS: usize = 8;
+/// Most values that services take over from those that they extend, all together.
+const MAX_TAKEN: usize = 5_000;
 /// Networks of the platforms' proxies.
 const PLATFORM: &[&str] = &["tipi_main_network", "umbrel_main_network", "traefik", "proxy"];
 
@@ -102,6 +105,7 @@ impl Work<'_> {
             }
         };
         let names: Vec<String> = services.keys().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+        let mut taken = 0;
         for name in &names {
             for step in 0.. {
                 let Some(Value::Mapping(service)) = services.get_mut(name.as_str()) else { break };
@@ -115,7 +119,8 @@ impl Work<'_> {
                 let own = service.clone();
                 let base = base.and_then(|base| services.get(base.as_str())?.as_mapping().cloned());
                 match base {
-                    Some(base) if step < MAX_EXTENDS => {
+                    Some(base) if step < MAX_EXTENDS && taken + size(&base) <= MAX_TAKEN => {
+                        taken += size(&base);
                         services.insert(name.as_str().into(), over(base, own).into());
                     }
                     _ => {
@@ -200,17 +205,12 @@ impl Work<'_> {
 
     /// Names that a manifest cannot have. Whoever uses one as a host's name would not find it any more.
     fn rename(&mut self, services: &Mapping, id: &str) {
+        let said = words(services);
         for name in services.keys().filter_map(|name| name.as_str()) {
             let (new, changed) = named(name);
             if changed && !(self.convention == Convention::Umbrel && name == "app_proxy") {
                 self.changed(&format!("services.{name}"), format!("the service is called {new}"));
-                let said = |service: &Value| {
-                    ["environment", "command", "entrypoint"].iter().any(|key| {
-                        let text = service.get(*key).and_then(|value| serde_yaml::to_string(value).ok());
-                        text.is_some_and(|text| has_word(&text, name))
-                    })
-                };
-                if services.values().any(said) {
+                if said.contains(name) {
                     let why = "the name is used by a service to find this one, and no network can have it; rename it there, too";
                     self.refuse(&format!("services.{name}"), why);
                 }
@@ -346,7 +346,35 @@ fn entries(whole: &Mapping, part: &str) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Whether a name stands in a text as a whole word.
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).any(|one| one == word)
+/// All words with which services could name each other.
+fn words(services: &Mapping) -> HashSet<String> {
+    let mut words = HashSet::new();
+    let mut open: Vec<&Value> = services
+        .values()
+        .flat_map(|service| {
+            ["environment", "command", "entrypoint"].iter().filter_map(|key| service.get(*key))
+        })
+        .collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => {
+                let parts = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
+                words.extend(parts.map(str::to_owned));
+            }
+            Value::Sequence(list) => open.extend(list),
+            Value::Mapping(map) => open.extend(map.values()),
+            _ => {}
+        }
+    }
+    words
+}
+
+/// Number of values.
+fn size(value: &Mapping) -> usize {
+    let inner = |value: &Value| match value {
+        Value::Mapping(map) => size(map),
+        Value::Sequence(list) => list.len(),
+        _ => 0,
+    };
+    value.values().map(|value| 1 + inner(value)).sum()
 }

@@ -9,6 +9,8 @@ pub(super) const SECRET: char = '\u{fffe}';
 /// Variables that are facts of the node, as an export of ours writes them.
 const FACTS: &[(&str, &str)] =
     &[("HOST_IP", "{{HOST_IP}}"), ("HOST_MDNS", "{{HOST_MDNS}}"), ("NETWORK_GATEWAY", "{{NETWORK_GATEWAY}}")];
+/// Most bytes that variables become, all together.
+const MAX_FILLED: usize = 256 * 1024;
 /// Deepest defaults within defaults.
 const MAX_DEPTH: usize = 4;
 
@@ -85,7 +87,14 @@ impl Work<'_> {
             return format!("{SECRET}{name}");
         }
         match filled(&text, &self.variables, 0) {
-            Ok(text) => text,
+            Ok(text) => {
+                self.filled += text.len();
+                if self.filled <= MAX_FILLED {
+                    return text;
+                }
+                self.refuse(path, "the file becomes too large when its variables are filled in");
+                String::new()
+            }
             Err(why) => {
                 self.refuse(path, why);
                 text
