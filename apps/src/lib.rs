@@ -19,7 +19,11 @@
 
 mod anchor;
 mod catalog;
-mod lint;
+pub mod diff;
+mod export;
+pub mod import;
+pub mod ladder;
+pub mod lint;
 pub mod manifest;
 pub mod meet;
 mod order;
@@ -31,6 +35,7 @@ mod schema;
 mod shape;
 mod spec;
 mod template;
+mod text;
 mod validate;
 mod value;
 mod version;
@@ -38,6 +43,7 @@ mod yaml;
 
 pub use anchor::{PAUSE_IMAGE, ROLE_ANCHOR};
 pub use catalog::{CatalogApp, CatalogError, check_catalog, load_catalog};
+pub use export::ExportFile;
 pub use manifest::Manifest;
 pub use parse::Report;
 pub use render::{

@@ -1,7 +1,8 @@
 //! From text to a valid manifest, or to everything that is wrong with it.
 
 use crate::{
-    Manifest, lint,
+    Manifest,
+    lint::{self, Finding},
     manifest::form::REMEDY,
     policy,
     rule::Rule,
@@ -18,7 +19,7 @@ pub struct Report {
     /// Why it is refused.
     pub errors: Vec<Problem>,
     /// What somebody should look at.
-    pub lints: Vec<Problem>,
+    pub lints: Vec<Finding>,
 }
 
 impl Manifest {
@@ -65,7 +66,11 @@ impl Manifest {
             Ok(manifest) => {
                 errors.extend(validate::validate(&manifest));
                 errors.extend(policy::check(&manifest));
-                let lints = placed(lint::lint(&manifest), &root);
+                let mut lints = lint::advise(&manifest, &root);
+                for lint in &mut lints {
+                    place(&mut lint.problem, &root);
+                }
+                lints.sort_by_key(|lint| (lint.problem.line, lint.problem.column));
                 Report { manifest: Some(manifest), errors: capped(placed(errors, &root)), lints }
             }
             Err(error) => {
@@ -86,11 +91,15 @@ fn hides_nothing(problem: &Problem) -> bool {
 /// The problems with their places, in the order of the text.
 fn placed(mut problems: Vec<Problem>, root: &Node) -> Vec<Problem> {
     for problem in &mut problems {
-        let (line, column) = root.place(&problem.field);
-        (problem.line, problem.column) = (Some(line), Some(column));
+        place(problem, root);
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
+}
+
+fn place(problem: &mut Problem, root: &Node) {
+    let (line, column) = root.place(&problem.field);
+    (problem.line, problem.column) = (Some(line), Some(column));
 }
 
 fn capped(mut problems: Vec<Problem>) -> Vec<Problem> {

@@ -277,20 +277,66 @@ rules! {
         PortClash = "port_clash",
         /// Two apps have containers of one name.
         NameClash = "name_clash",
+        /// Two apps answer to one name on a network that they share.
+        AliasClash = "alias_clash",
     }
     Lint {
         /// A password stands in the environment.
         LiteralPassword = "literal_password",
+        /// A password stands in an address.
+        UrlPassword = "url_password",
         /// An image is not pinned by its digest.
         ImageDigest = "image_digest",
-        /// An image's tag moves.
+        /// An image's tag is `latest`, or there is none.
         LatestTag = "latest_tag",
+        /// An image's tag names no version.
+        MovingTag = "moving_tag",
+        /// An image does not say from which registry it is.
+        ShortImage = "short_image",
+        /// Nobody asks a service whether it works.
+        NoHealth = "no_health",
+        /// A check needs a shell in the image.
+        ShellProbe = "shell_probe",
+        /// A liveness probe kills what is only slow.
+        HastyLiveness = "hasty_liveness",
+        /// A service starts before its database is ready.
+        StartedOnly = "started_only",
+        /// Nothing is what people open.
+        NoMain = "no_main",
+        /// A database can be reached from outside of the machine.
+        ExposedDatabase = "exposed_database",
+        /// A name on a shared network is one that other apps use, too.
+        SharedAlias = "shared_alias",
+        /// A service looks for another one in its own container.
+        LocalhostPeer = "localhost_peer",
+        /// An address of one network stands in the manifest.
+        HostAddress = "host_address",
         /// Two services write one volume.
         SharedVolume = "shared_volume",
         /// A database has no volume.
         NoVolume = "no_volume",
-        /// A check needs a shell in the image.
-        ShellProbe = "shell_probe",
+        /// A volume is read and never written.
+        NoWriter = "no_writer",
+        /// A file is meant to be changed by the app, which cannot.
+        ReadOnlyConfig = "read_only_config",
+        /// A read-only container has no place for temporary files.
+        ReadOnlyTmp = "read_only_tmp",
+        /// A database is copied while it may be writing.
+        NoDump = "no_dump",
+        /// Data are copied while they change.
+        OnlineBackup = "online_backup",
+        /// A database may be killed while it writes its state.
+        ShortGrace = "short_grace",
+        /// Logs are written where nobody bounds them.
+        UnboundedLogs = "unbounded_logs",
+        /// A service may take all memory.
+        NoMemoryLimit = "no_memory_limit",
+        /// Something is declared and not used.
+        Unused = "unused",
+        /// The page in the store would be empty.
+        StorePage = "store_page",
+        /// An allowance of a lint has no reason, or nothing to allow.
+        Allowance = "allowance",
     }
 }
 

@@ -1,10 +1,15 @@
 //! Every rule fires at its place; what is valid renders as it should.
 
 mod advice;
+mod catalog;
 mod complete;
+mod docs;
 mod errors;
+mod export;
 mod fuzz;
 mod hostile;
+mod import;
+mod lint;
 mod real;
 mod schema;
 mod template;
@@ -221,11 +226,4 @@ fn the_catalog_tells_good_from_bad() {
     assert_eq!(apps.keys().map(ToString::to_string).collect::<Vec<_>>(), ["shop"]);
     assert_eq!(errors.len(), 2);
     assert!(load_catalog(Path::new("/nonexistent")).is_err());
-}
-
-#[test]
-fn every_manifest_of_the_catalog_is_valid() {
-    let (apps, errors) = load_catalog(&Path::new(env!("CARGO_MANIFEST_DIR")).join("catalog")).unwrap();
-    assert!(errors.is_empty(), "{errors:#?}");
-    assert!(!apps.is_empty());
 }

@@ -76,7 +76,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<Problem>> {
     }
 }
 
-fn place(marker: Marker) -> Place {
+pub(crate) fn place(marker: Marker) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     (number(marker.line()), number(marker.col()).saturating_add(1))
 }

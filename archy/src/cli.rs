@@ -215,6 +215,85 @@ pub(crate) enum AppCommand {
         /// The manifest
         file: PathBuf,
     },
+    /// Begin an app: a manifest that is valid and clean, and a drawing for its icon
+    New {
+        /// The app's id, also the name of its folder
+        id: AppId,
+        /// A compose file to begin from
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Where its folder is made
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Tell what should be looked at before manifests are published
+    Lint {
+        /// Manifests, or folders that hold one
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Mend what can be mended without changing anything else
+        #[arg(long)]
+        fix: bool,
+        /// Print SARIF, for code review
+        #[arg(long)]
+        sarif: bool,
+    },
+    /// Show what the engine will be asked for, or the app in another format
+    Render {
+        /// The manifest
+        file: PathBuf,
+        /// Format
+        #[arg(long, value_enum, default_value_t = Format::Podman)]
+        format: Format,
+        /// Write the files into a folder instead of printing them
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Make a manifest of a compose file, also of Umbrel, CasaOS and Runtipi
+    Import {
+        /// The compose file; what stands beside it is read, too
+        file: PathBuf,
+        /// The app's id, where the file does not say it
+        #[arg(long)]
+        id: Option<AppId>,
+        /// A variable of the file
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Write the manifest to a file instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Tell what an update changes, what it may do first
+    Diff {
+        /// The manifest as it is
+        old: PathBuf,
+        /// The manifest as it would be
+        new: PathBuf,
+    },
+    /// Climb the ladder of tests; the rungs that need a node are not run here
+    Test {
+        /// The manifest
+        file: PathBuf,
+        /// What the engine was asked for last time [default: golden.json beside the manifest]
+        #[arg(long, value_name = "FILE")]
+        golden: Option<PathBuf>,
+        /// Write that file anew
+        #[arg(long)]
+        update: bool,
+    },
+}
+
+/// A format in which an app is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// What this node asks its engine for
+    Podman,
+    /// Units for Podman's generator
+    Quadlet,
+    /// A compose file
+    Compose,
+    /// Pods for podman kube play
+    Kube,
 }
 
 #[derive(Debug, Subcommand)]

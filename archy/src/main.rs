@@ -7,6 +7,7 @@
 
 mod account;
 mod act;
+mod app;
 mod apps_list;
 mod backups;
 mod cli;
@@ -29,7 +30,7 @@ mod validate;
 mod watch;
 
 use clap::Parser;
-use cli::{AppCommand, Cli, Command};
+use cli::{Cli, Command};
 use fail::Failure;
 use out::Out;
 use std::process::ExitCode;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: &Cli, out: &mut Out) -> Result<(), Failure> {
     match &cli.command {
-        Command::App { command: AppCommand::Validate { file } } => validate::run(file, out),
+        Command::App { command } => app::run(command, out),
         Command::Apps => apps_list::run(&node::client(cli)?, out).await,
         Command::Events { app, limit, follow } => {
             events::run(&node::client(cli)?, app.as_ref(), *limit, *follow, out).await

@@ -27,7 +27,7 @@ pub(crate) fn run(file: &Path, out: &mut Out) -> Result<(), Failure> {
 }
 
 /// `FILE:line:col: field: message [rule]`, which editors can jump to.
-fn line(file: &Path, problem: &Problem) -> String {
+pub(crate) fn line(file: &Path, problem: &Problem) -> String {
     let mut text = file.display().to_string();
     if let Some(line) = problem.line {
         text = format!("{text}:{line}:{}", problem.column.unwrap_or(1));

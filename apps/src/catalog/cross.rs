@@ -20,6 +20,7 @@ pub fn check_catalog<'m>(manifests: impl IntoIterator<Item = &'m Manifest>) -> V
     check.cycles();
     check.ports();
     check.names();
+    check.aliases();
     check.problems
 }
 
@@ -170,6 +171,32 @@ impl<'m> Check<'m> {
                     self.say(&app.id, problem);
                 }
                 taken.insert(name, app);
+            }
+        }
+    }
+
+    /// Names on networks that apps share: asked for one of two, the engine answers with both.
+    fn aliases(&mut self) {
+        let mut taken: BTreeMap<(&'m str, String), &'m Manifest> = BTreeMap::new();
+        for app in self.apps.values().copied().collect::<Vec<_>>() {
+            for (name, service) in &app.services {
+                let shared = service.networks.iter().filter(|(network, _)| {
+                    app.networks.get(*network).copied().flatten().is_some_and(|network| network.external)
+                });
+                for (network, place) in shared {
+                    let aliases = place.iter().flat_map(|place| place.aliases.iter().cloned());
+                    for alias in aliases.chain([name.to_string(), app.container_name(name)]) {
+                        let key = (network.as_str(), alias.clone());
+                        let other = taken.get(&key).copied().filter(|m| m.id != app.id && !apart(m, app));
+                        if let Some(other) = other {
+                            let message = format!("{} answers to {alias} on {network}, too", other.id);
+                            let field = format!("services.{name}.networks.{network}");
+                            let remedy = "rename the service or the alias, or name the app under conflicts";
+                            self.say(&app.id, Rule::AliasClash.problem(&field, message, remedy));
+                        }
+                        taken.entry(key).or_insert(app);
+                    }
+                }
             }
         }
     }

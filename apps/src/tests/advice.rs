@@ -1,56 +1,7 @@
-//! Lints and the checks across a catalog: what is told of manifests that are valid by themselves.
+//! The checks across a catalog: what is told of manifests that are valid by themselves.
 
-use super::{GOOD, context};
-use crate::{Manifest, Rule, Severity, check_catalog};
-
-fn lints(service: &str) -> Vec<String> {
-    let text = format!(
-        "manifest_version: 1\nid: shop\nname: Shop\nversion: \"1\"\nvolumes: {{data: }}\nservices:\n  web:\n{service}"
-    );
-    let report = Manifest::check(&text);
-    assert!(report.errors.is_empty(), "{:?}", report.errors);
-    report.lints.into_iter().map(|problem| format!("{} {}", problem.rule, problem.field)).collect()
-}
-
-const PINNED: &str = "    image: docker.io/library/nginx:1@sha256:00\n";
-
-#[test]
-fn what_is_worth_a_look_is_told_and_refuses_nothing() {
-    let with = |line: &str| lints(&format!("{PINNED}    {line}\n"));
-    assert_eq!(lints(PINNED), [""; 0]);
-    assert_eq!(lints("    image: docker.io/library/nginx:1\n"), ["image_digest services.web.image"]);
-    let moving = ["image_digest services.web.image", "latest_tag services.web.image"];
-    assert_eq!(lints("    image: docker.io/library/nginx\n"), moving);
-    assert_eq!(lints("    image: localhost/nginx:1\n"), [""; 0]);
-    assert_eq!(
-        with("environment: {DB_PASSWORD: hunter2}"),
-        ["literal_password services.web.environment.DB_PASSWORD"]
-    );
-    assert_eq!(with("environment: {DB_PASSWORD_FILE: /run/secrets/x, TOKEN: \"\"}"), [""; 0]);
-    assert_eq!(with("healthcheck: {test: curl -f http://x}"), ["shell_probe services.web.healthcheck.test"]);
-    assert_eq!(with("healthcheck: {test: [CMD, curl]}"), [""; 0]);
-    let database = "    image: docker.io/library/postgres:16@sha256:00\n";
-    assert_eq!(lints(database), ["no_volume services.web.volumes"]);
-    assert_eq!(lints(&format!("{database}    volumes: [data:/x]\n")), [""; 0]);
-}
-
-#[test]
-fn two_writers_of_one_volume_are_told() {
-    let two = |mode: &str| {
-        lints(&format!("{PINNED}    volumes: [data:/x]\n  cron:\n{PINNED}    volumes: [\"data:/y{mode}\"]\n"))
-    };
-    assert_eq!(two(""), ["shared_volume volumes.data"]);
-    assert_eq!(two(":ro"), [""; 0]);
-}
-
-#[test]
-fn lints_have_a_place_and_are_no_errors() {
-    let report = Manifest::check(&GOOD.replace("localhost/web:1", "docker.io/web:1"));
-    assert!(report.errors.is_empty() && report.manifest.is_some());
-    let [lint] = report.lints.as_slice() else { panic!("{:?}", report.lints) };
-    assert_eq!((lint.rule.as_str(), lint.line), ("image_digest", Some(10)));
-    assert_eq!(Rule::by_id(&lint.rule).unwrap().severity(), Severity::Lint);
-}
+use super::context;
+use crate::{Manifest, check_catalog};
 
 fn app(id: &str, more: &str) -> Manifest {
     let text = format!("manifest_version: 1\nid: {id}\nname: A\nversion: \"1\"\n{more}\n");

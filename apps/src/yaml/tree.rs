@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 }
 
 impl Value {
-    pub(super) fn scalar(text: &str, style: ScalarStyle) -> Self {
+    pub(crate) fn scalar(text: &str, style: ScalarStyle) -> Self {
         if style != ScalarStyle::Plain {
             return Self::Text(text.to_owned());
         }
@@ -79,8 +79,34 @@ impl Value {
 }
 
 impl Node {
+    /// The value under the path of a field, if it stands in the text.
+    pub(crate) fn value_at(&self, field: &str) -> Option<&Self> {
+        let (_, node, rest) = self.find(field);
+        rest.is_empty().then_some(node)
+    }
+
+    /// All texts within it.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let mut open = vec![self];
+        let mut texts = Vec::new();
+        while let Some(node) = open.pop() {
+            match &node.value {
+                Value::Text(text) => texts.push(text.as_str()),
+                Value::Seq(items) => open.extend(items),
+                Value::Map(entries) => open.extend(entries.iter().map(|entry| &entry.node)),
+                _ => {}
+            }
+        }
+        texts
+    }
+
     /// The place of a field, or of the nearest one above it that stands in the text.
     pub(crate) fn place(&self, field: &str) -> Place {
+        self.find(field).0
+    }
+
+    /// How far a path leads: the place, the value there, and what is left of the path.
+    fn find<'n, 'f>(&'n self, field: &'f str) -> (Place, &'n Self, &'f str) {
         let (mut at, mut node, mut rest) = (self.at, self, field);
         loop {
             let next = match &node.value {
@@ -103,7 +129,7 @@ impl Node {
             };
             match next {
                 Some(found) => (at, node, rest) = found,
-                None => return at,
+                None => return (at, node, rest),
             }
         }
     }
