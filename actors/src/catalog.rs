@@ -57,6 +57,8 @@ pub(crate) fn not_installed(manifest: &Manifest) -> AppView {
         next_retry: None,
         update: None,
         backup: None,
+        category: manifest.metadata.category.clone(),
+        icon: manifest.metadata.icon.is_some(),
     }
 }
 

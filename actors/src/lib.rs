@@ -42,6 +42,6 @@ pub use container::ContainerExit;
 pub use counters::{Counters, Durations, OPERATION_BOUNDS};
 pub use engine::LogLine;
 pub use journal::EventDraft;
-pub use node::{NodeConfig, NodeError, NodeHandle};
+pub use node::{Icon, NodeConfig, NodeError, NodeHandle};
 pub use service::{ServiceConfig, ServiceEnded};
 pub use store::StoreError;

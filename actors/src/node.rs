@@ -15,6 +15,10 @@
 //! └─ meter        permanent
 //! ```
 
+mod facts;
+
+pub use facts::Icon;
+
 use crate::{
     Accounts, Board, Counters, EventDraft,
     app::Refusal,

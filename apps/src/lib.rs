@@ -19,6 +19,7 @@
 
 mod anchor;
 mod catalog;
+mod facts;
 mod lint;
 pub mod manifest;
 pub mod meet;
@@ -38,6 +39,7 @@ mod yaml;
 
 pub use anchor::{PAUSE_IMAGE, ROLE_ANCHOR};
 pub use catalog::{CatalogApp, CatalogError, check_catalog, load_catalog};
+pub use facts::architecture;
 pub use manifest::Manifest;
 pub use parse::Report;
 pub use render::{

@@ -1,9 +1,9 @@
 //! What the server needs of a node.
 
-use actors::{Accounts, Board, Counters, EventDraft, LogLine};
+use actors::{Accounts, Board, Counters, EventDraft, Icon, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use protocol::{ApiError, AppId, Command, CommandAccepted, EventPage, Plan, ServiceName};
+use protocol::{ApiError, AppFacts, AppId, Command, CommandAccepted, EventPage, Plan, ServiceName};
 use std::sync::Arc;
 
 /// Lines of a container's log, each without its end.
@@ -30,6 +30,10 @@ pub trait NodeApi: Send + Sync + 'static {
         tail: u32,
         follow: bool,
     ) -> Result<LogLines, ApiError>;
+    /// What is known of an app beside its row.
+    async fn facts(&self, app: &AppId) -> Result<AppFacts, ApiError>;
+    /// The icon of an app.
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError>;
     /// The owner, logins, tokens and failed attempts.
     fn accounts(&self) -> Accounts;
     /// Puts an event into the journal.
@@ -70,6 +74,12 @@ impl NodeApi for actors::NodeHandle {
         follow: bool,
     ) -> Result<LogLines, ApiError> {
         Self::logs(self, app, service, tail, follow).await
+    }
+    async fn facts(&self, app: &AppId) -> Result<AppFacts, ApiError> {
+        Self::facts(self, app).await
+    }
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError> {
+        Self::icon(self, app).await
     }
     fn accounts(&self) -> Accounts {
         Self::accounts(self)

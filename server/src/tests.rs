@@ -10,12 +10,12 @@ mod socket;
 mod tree;
 
 use crate::{Limits, LogLines, NodeApi, Server, ServerConfig};
-use actors::{Accounts, Board, Counters, EventDraft, LogLine};
+use actors::{Accounts, Board, Counters, EventDraft, Icon, LogLine};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use protocol::{
-    ApiError, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row, ServiceName,
-    StreamId,
+    ApiError, AppFacts, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row,
+    ServiceName, StreamId,
     client::{Auth, Client},
 };
 use std::{
@@ -101,6 +101,15 @@ impl NodeApi for Stub {
         let lines =
             stream::iter((0..tail).map(|n| Ok(LogLine { stderr: n == 1, line: format!("line {n}") })));
         Ok(if follow { lines.chain(stream::pending()).boxed() } else { lines.boxed() })
+    }
+    async fn facts(&self, _: &AppId) -> Result<AppFacts, ApiError> {
+        Err(refusal(ErrorCode::NotFound))
+    }
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError> {
+        match app.as_str() {
+            "demo" => Ok(Icon { bytes: b"<svg/>".to_vec(), kind: "image/svg+xml" }),
+            _ => Err(refusal(ErrorCode::NotFound)),
+        }
     }
     fn accounts(&self) -> Accounts {
         self.accounts.clone()

@@ -55,6 +55,8 @@ impl AppState {
             next_retry: self.parked.values().filter_map(|at| *at).min(),
             update: None,
             backup: None,
+            category: manifest.metadata.category.clone(),
+            icon: manifest.metadata.icon.is_some(),
         }
     }
 

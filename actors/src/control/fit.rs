@@ -17,8 +17,15 @@ async fn installed(ctx: &Ctx) -> Result<Vec<Manifest>, StoreError> {
 
 /// Refuses an app that cannot work beside those that are on the node.
 pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
+    let id = app.id.clone();
+    let problems = problems(ctx, app).await?;
+    if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(id, problems)) }
+}
+
+/// Why an app cannot work beside those that are on the node; empty where it can.
+pub(crate) async fn problems(ctx: &Ctx, app: Manifest) -> Result<Vec<Problem>, SubmitError> {
     if app.requires.is_empty() && app.conflicts.is_empty() && ctx.store.apps().await?.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let installed = installed(ctx).await?;
     let catalog = call(ctx, name::CATALOG, CatalogMsg::All).await?;
@@ -28,7 +35,7 @@ pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
     for (i, require) in app.requires.iter().enumerate().filter(|(_, require)| !require.optional) {
         problems.extend(never(ctx, i, require, &others).await);
     }
-    if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(app.id, problems)) }
+    Ok(problems)
 }
 
 /// What is wrong where every gate that would do says that it can never open.
