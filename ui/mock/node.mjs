@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { WebSocketServer } from 'ws'
+import { facts, ICON } from './catalog.mjs'
 import * as make from './rows.mjs'
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' }
@@ -21,8 +22,9 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
   let epoch = `mock-${Date.now()}`
   let opCount = 0
   const events = []
+  const running = new Map()
   const account = make.account({ setup, totp })
-  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, close, script, inject }
+  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, failing: null, backups: [], close, script, cancel, inject }
 
   const later_ = (ms, run) => {
     const timer = setTimeout(() => (timers.delete(timer), run()), ms)
@@ -69,8 +71,8 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
   }
 
   // An operation that goes through its stages one step at a time.
-  function script(kind, app, stages, { fail, during, after }) {
-    const op = make.op(`01MOCK${String(++opCount).padStart(20, '0')}`, kind, app, stages)
+  function script(kind, app, stages, { fail, error, during, after }) {
+    const op = { ...make.op(`01MOCK${String(++opCount).padStart(20, '0')}`, kind, app, stages), cancellable: kind === 'install' || kind === 'update' }
     put('ops', op)
     put('apps', { ...get('apps', app), op: op.id, phase: during, since: Date.now() })
     const at = { ops: streams.ops.seq, apps: streams.apps.seq }
@@ -92,16 +94,29 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
     function finish(state, key) {
       if (op.ended_at) return
       op.state = state
+      op.cancellable = false
       op.ended_at = Date.now()
       if (key) {
         Object.assign(op.stages.find((s) => s.key === key), { state: 'failed', ended_at: Date.now() })
-        op.error = make.PORT_IN_USE
+        op.error = error ?? make.PORT_IN_USE
       }
       put('ops', structuredClone(op))
       put('apps', { ...get('apps', app), op: null, last_op: op.id, since: Date.now(), ...after(state) })
     }
+    running.set(op.id, () => finish('cancelled'))
     later([...steps, () => finish('succeeded')])
     return { op_id: op.id, at }
+  }
+
+  /** Ends an operation at once, as one that was asked to. */
+  function cancel(id) {
+    const op = get('ops', id)
+    if (running.has(id)) running.get(id)()
+    else {
+      put('ops', { ...op, state: 'cancelled', cancellable: false, ended_at: Date.now() })
+      put('apps', { ...get('apps', op.app), op: null, last_op: id, phase: 'not_installed' })
+    }
+    return { op_id: id, at: { ops: streams.ops.seq, apps: streams.apps.seq } }
   }
 
   make.fill(node, scenario)
@@ -140,8 +155,17 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
         case 'POST /api/v1/commands': {
           if (!inside) return deny()
           if (node.refuse) return json(node.refuse.status, node.refuse.body)
-          return json(202, make.obey(node, JSON.parse(body), get))
+          const asked = make.asks(JSON.parse(body), req.headers['confirm-token'])
+          return asked ? json(428, asked) : json(202, make.obey(node, JSON.parse(body), get))
         }
+      }
+      const [, id, what] = /^\/api\/v1\/apps\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? []
+      const row = inside && id && get('apps', id)
+      if (row && what === 'manifest') return json(200, facts(row))
+      if (row && what === 'backups') return json(200, node.backups.filter((x) => x.app === id))
+      if (row?.icon && what === 'icon') {
+        res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'" })
+        return res.end(ICON)
       }
       const answer = inside && account.answer(req.method, url.pathname.replace('/api/v1', ''), body)
       if (answer) return json(...answer)
