@@ -15,7 +15,9 @@ const KEY = { apps: 'id', ops: 'id', tree: 'path', gates: 'id', node: 'key', met
 const FEATURES = ['events', 'logs', 'metrics', 'tune']
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 
-export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = false, totp = false } = {}) {
+// `lockstep`: an operation takes its next step only when every page that is connected has painted the one before, so that
+// a test sees every state however slow the machine is.
+export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = false, totp = false, lockstep = false } = {}) {
   const streams = Object.fromEntries(Object.keys(KEY).map((s) => [s, { rows: new Map(), seq: 0 }]))
   const sockets = new Set()
   const timers = new Set()
@@ -24,15 +26,32 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
   const events = []
   const running = new Map()
   const account = make.account({ setup, totp })
-  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, failing: null, backups: [], close, script, cancel, inject }
+  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, failing: null, backups: [], stopAt: null, resume, close, script, cancel, inject }
 
   const later_ = (ms, run) => {
     const timer = setTimeout(() => (timers.delete(timer), run()), ms)
     timers.add(timer)
   }
+  /** Steps of operations that wait for a page to paint, or for `resume`. */
+  let held = []
+  const behind = () => node.stopped || (lockstep && [...sockets].some((c) => c.behind('ops') || c.behind('apps')))
   function later(steps) {
     const [first, ...rest] = steps
-    if (first) later_(pace, () => (first(), later(rest)))
+    const run = () => {
+      if (behind()) return held.push(run)
+      first()
+      later(rest)
+    }
+    if (first) later_(pace, run)
+  }
+  function goOn() {
+    if (behind()) return
+    for (const run of held.splice(0)) run()
+  }
+  /** Lets an operation go on that stopped at the stage `stopAt`. */
+  function resume() {
+    Object.assign(node, { stopAt: null, stopped: false })
+    goOn()
   }
   function put(stream, row) {
     const s = streams[stream]
@@ -77,7 +96,10 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
     put('apps', { ...get('apps', app), op: op.id, phase: during, since: Date.now() })
     const at = { ops: streams.ops.seq, apps: streams.apps.seq }
     const steps = stages.flatMap(([key, total]) => {
-      const begin = () => change(key, { state: 'running', started_at: Date.now(), progress: total ? 0 : null })
+      const begin = () => {
+        node.stopped = node.stopAt === key
+        change(key, { state: 'running', started_at: Date.now(), progress: total ? 0 : null })
+      }
       const parts = total ? [0.37, 0.8].map((p) => () => change(key, { progress: p, detail: `${Math.round(p * total)} of ${total} MB` })) : []
       const end = () => {
         if (fail === key) return finish('failed', key)
@@ -188,9 +210,13 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
     const send = (msg) => ws.readyState === 1 && ws.send(JSON.stringify(msg))
     const journal = { have: null, waiting: false }
     const logs = new Map() // stream -> seq
-    const client = { ws, push, pushEvents, pushLog }
+    const behind = (stream) => {
+      const c = cursors.get(stream)
+      return c !== undefined && (c.waiting || c.have < streams[stream].seq)
+    }
+    const client = { ws, push, pushEvents, pushLog, behind }
     sockets.add(client)
-    ws.on('close', () => sockets.delete(client))
+    ws.on('close', () => (sockets.delete(client), goOn()))
     send({ t: 'hello', proto: 1, server: 'mock 0', epoch, now_ms: Date.now(), ping_ms: 15_000, session_expires_ms: null, features: FEATURES })
 
     function push(stream) {
@@ -251,6 +277,7 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
       if (msg.t === 'ack' && cursors.has(msg.stream)) {
         cursors.get(msg.stream).waiting = false
         push(msg.stream)
+        goOn()
       }
       if (msg.t === 'sub') {
         for (const { stream, resume, tail } of msg.streams) {

@@ -7,6 +7,7 @@ import { dismiss, requestOf, send } from '../state/commands'
 import { undo, undos } from '../state/undo'
 import { appRow, mount, online, opRow, say, unmountAll } from '../testing/dom'
 import AppIcon from './AppIcon.vue'
+import CancelButton from './CancelButton.vue'
 import AppTrouble from './AppTrouble.vue'
 import ContainerList from './ContainerList.vue'
 import OperationProgress from './OperationProgress.vue'
@@ -56,7 +57,7 @@ describe('a container', () => {
 describe('an operation', () => {
   test('is cancelled only where the node says that it can be, and by its own id', async () => {
     await say('apps', appRow())
-    expect(mount(OperationProgress, { op: opRow() }).querySelector('[data-testid=cancel-op]')).toBe(null)
+    expect(mount(CancelButton, { op: opRow() }).querySelector('button')).toBe(null)
     const root = mount(OperationProgress, { op: opRow({ id: '07', cancellable: true }) })
     root.querySelector<HTMLElement>('[data-testid=cancel-op]')?.click()
     await settle()
