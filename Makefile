@@ -3,7 +3,7 @@ SETUP := archipelago/setup
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test prepare build ui fmt lint bench-supervisor bench-push bench-ui bench-recovery clean
+.PHONY: help run test prepare build ui fmt lint bench-supervisor bench-push bench-ui bench-recovery fuzz clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 · /p' $(MAKEFILE_LIST) | awk -F' · ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ bench-ui: ui ## measure the page in Chromium next to its budgets
 
 bench-recovery: ## measure recovery on real Podman beside other ways; takes some minutes on an otherwise idle machine
 	@$(SETUP)/bench-recovery.sh
+
+fuzz: ## feed every fuzz target for SECONDS=60, which make test does too
+	@$(SETUP)/fuzz.sh $(or $(SECONDS),60)
 
 bench-push: ## measure the push protocol over loopback; CLIENTS=1000 by default
 	ulimit -n 65536 2>/dev/null || ulimit -n $$(ulimit -Hn); cargo bench --locked -p server --bench push -- $(or $(CLIENTS),1000)

@@ -45,6 +45,7 @@ use protocol::{
 };
 use ractor::{ActorRef, Message, RpcReplyPort};
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -206,6 +207,11 @@ impl NodeHandle {
         // The command is accepted, also while the hub is being restarted.
         let at = self.call(name::HUB, HubMsg::Heads).await.unwrap_or_else(|_| self.ctx.board.heads());
         Ok(CommandAccepted { op_id, at })
+    }
+
+    /// Whether a connection that this host accepted on `local` comes from one of its containers. Reads `/proc`.
+    pub fn is_from_containers(remote: SocketAddr, local: SocketAddr) -> bool {
+        engine::is_from_containers(remote, local)
     }
 
     /// What a command would destroy; `None` for one that needs no confirmation.

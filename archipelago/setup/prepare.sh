@@ -23,7 +23,7 @@ has_cgroup2 || packages+=(runc)
 # From this kernel on overlay mounts need no helper program in a user namespace.
 has_rootless_overlay() { at_least 5.13 "$(uname -r | cut -d- -f1)"; }
 has_rootless_overlay || packages+=(fuse-overlayfs)
-[ "$goal" = run ] || packages+=(chromium fonts-dejavu-core erlang-base python3-websockets)
+[ "$goal" = run ] || packages+=(chromium fonts-dejavu-core erlang-base python3-websockets g++)
 
 node_is_new_enough() { has node && has npm && at_least "$MIN_NODE" "$(node --version | tr -d v)"; }
 node_is_new_enough || packages+=(nodejs npm)
@@ -247,6 +247,7 @@ prepare_rust
 if [ "$goal" = test ]; then
     prepare_cargo_tool cargo-nextest
     prepare_cargo_tool cargo-deny
+    prepare_cargo_tool cargo-fuzz
 fi
 prepare_user
 prepare_engine_config

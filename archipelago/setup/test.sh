@@ -81,4 +81,5 @@ stage "a Podman of the tests' own" own_podman
 stage "binaries for the real tests" prepare_real_tests
 stage "Podman tests" podman_tests
 stage "browser tests" browser_tests
+stage "fuzzing" "$SETUP/fuzz.sh" 60
 say "everything passed in $SECONDS s"

@@ -7,7 +7,10 @@
 #[cfg(any(test, feature = "sim"))]
 pub mod contract;
 mod error;
+mod inside;
 mod podman;
+#[cfg(fuzzing)]
+pub use podman::fuzz;
 mod process;
 mod service;
 #[cfg(any(test, feature = "sim"))]
@@ -17,6 +20,7 @@ mod testing;
 mod usage;
 
 pub use error::{EngineError, ErrorClass};
+pub use inside::is_from_containers;
 pub use podman::Podman;
 pub use service::PodmanService;
 pub use usage::Usage;

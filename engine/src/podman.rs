@@ -44,6 +44,19 @@ const CHANGE: u64 = 30;
 /// Deadline in seconds of builds and pulls.
 const LONG: u64 = 30 * 60;
 
+/// What cargo-fuzz reaches beside the public interface; see `tests/fuzz`.
+#[cfg(fuzzing)]
+#[expect(missing_docs, reason = "not part of the interface")]
+pub mod fuzz {
+    pub fn event(line: &[u8]) -> Option<crate::Event> {
+        super::event::parse(line).ok().flatten()
+    }
+
+    pub fn inspect(body: &[u8]) -> Option<crate::Inspect> {
+        serde_json::from_slice::<super::inspect::Body>(body).ok().map(Into::into)
+    }
+}
+
 /// Podman, on the unix socket of its API.
 #[derive(Debug, Clone)]
 pub struct Podman {

@@ -59,6 +59,9 @@ impl NodeApi for Node {
     async fn submit(&self, _: Command, _: Option<String>) -> Result<CommandAccepted, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }
+    fn is_from_containers(&self, _: SocketAddr, _: SocketAddr) -> bool {
+        false
+    }
     async fn plan(&self, _: &Command) -> Result<Option<protocol::Plan>, ApiError> {
         Ok(None)
     }

@@ -16,7 +16,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -47,19 +47,21 @@ pub(crate) struct Peer {
     pub(crate) remote: IpAddr,
     pub(crate) local: SocketAddr,
     pub(crate) via: Via,
+    /// Whether it is from a container of this node, which has no business here.
+    pub(crate) inside: bool,
 }
 
 impl Peer {
     fn tcp(stream: &TcpStream, remote: SocketAddr, via: Via) -> Self {
         // A connection without an own address is about to break; port 0 matches no host.
         let local = stream.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-        Self { remote: remote.ip().to_canonical(), local, via }
+        Self { remote: remote.ip().to_canonical(), local, via, inside: false }
     }
 
     /// The local socket counts as loopback; its requests name the host `localhost`.
     fn local() -> Self {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { remote: ip, local: SocketAddr::new(ip, 80), via: Via::Local }
+        Self { remote: ip, local: SocketAddr::new(ip, 80), via: Via::Local, inside: false }
     }
 
     /// Whether an address is this machine's own, as far as this connection tells.
@@ -135,9 +137,14 @@ pub(crate) fn accept(shared: &Arc<Shared>, router: &Router, stream: TcpStream, r
     let _ = stream.set_nodelay(true);
     let tls = shared.tls.clone();
     let via = if tls.is_some() { Via::Tls } else { Via::Plain };
-    let (peer, router) = (Peer::tcp(&stream, remote, via), router.clone());
+    let (mut peer, router, node) =
+        (Peer::tcp(&stream, remote, via), router.clone(), Arc::clone(&shared.node));
     shared.connections.spawn(async move {
         let _place = place;
+        let local = peer.local;
+        let looked = spawn_blocking(move || node.is_from_containers(remote, local)).await;
+        // The task fails only while the node ends.
+        peer.inside = looked.unwrap_or(true);
         match tls {
             None => serve(stream, peer, router).await,
             Some(tls) => handshake(tls, stream, peer, router).await,

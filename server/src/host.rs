@@ -112,7 +112,7 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     fn peer(local: &str) -> Peer {
-        Peer { remote: [10, 0, 0, 1].into(), local: local.parse().unwrap(), via: Via::Plain }
+        Peer { remote: [10, 0, 0, 1].into(), local: local.parse().unwrap(), via: Via::Plain, inside: false }
     }
 
     #[test]

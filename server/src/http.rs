@@ -79,9 +79,13 @@ async fn every_request(
     next: Next,
 ) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let mut answer = match shared.hosts.check(request.uri(), request.headers(), peer) {
-        Ok(_) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+    let mut answer = if peer.inside {
+        Refusal::new(ErrorCode::Forbidden, "apps of this node may not use its interface").into_response()
+    } else {
+        match shared.hosts.check(request.uri(), request.headers(), peer) {
+            Ok(_) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
     };
     let headers = answer.headers_mut();
     for (name, value) in SECURITY {

@@ -111,5 +111,14 @@ impl BindError {
     }
 }
 
+/// What cargo-fuzz reaches beside the public interface; see `tests/fuzz`.
+#[cfg(fuzzing)]
+#[expect(missing_docs, reason = "not part of the interface")]
+pub mod fuzz {
+    pub fn cookies(headers: &axum::http::HeaderMap, tls: bool) -> usize {
+        crate::auth::cookies(headers, tls).len()
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use actors::{Accounts, Board, Counters, EventDraft, Icon, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use protocol::{ApiError, AppFacts, AppId, Command, CommandAccepted, EventPage, Plan, ServiceName};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// Lines of a container's log, each without its end.
 pub type LogLines = BoxStream<'static, Result<LogLine, ApiError>>;
@@ -47,6 +47,8 @@ pub trait NodeApi: Send + Sync + 'static {
         app: Option<AppId>,
         limit: u32,
     ) -> Result<EventPage, ApiError>;
+    /// Whether a connection that was accepted on `local` comes from a container of the node's.
+    fn is_from_containers(&self, remote: SocketAddr, local: SocketAddr) -> bool;
     /// What a command would destroy; `None` for one that needs no confirmation.
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError>;
 }
@@ -97,6 +99,9 @@ impl NodeApi for actors::NodeHandle {
         limit: u32,
     ) -> Result<EventPage, ApiError> {
         Self::events(self, before, app, limit).await
+    }
+    fn is_from_containers(&self, remote: SocketAddr, local: SocketAddr) -> bool {
+        Self::is_from_containers(remote, local)
     }
     async fn plan(&self, command: &Command) -> Result<Option<Plan>, ApiError> {
         Self::plan(self, command).await

@@ -44,6 +44,7 @@ pub(crate) struct Stub {
     pub(crate) commands: Mutex<Vec<(Command, Option<String>)>>,
     pub(crate) events: Mutex<Vec<EventDraft>>,
     pub(crate) plan: Mutex<Option<Plan>>,
+    pub(crate) inside: AtomicBool,
     accounts: Accounts,
 }
 
@@ -59,6 +60,7 @@ impl Stub {
             commands: Mutex::default(),
             events: Mutex::default(),
             plan: Mutex::default(),
+            inside: AtomicBool::new(false),
             accounts: Accounts::for_test().await,
         })
     }
@@ -122,6 +124,9 @@ impl NodeApi for Stub {
     }
     async fn events(&self, before: Option<u64>, _: Option<AppId>, limit: u32) -> Result<EventPage, ApiError> {
         Ok(EventPage { items: vec![], next: before.map(|before| before - u64::from(limit)) })
+    }
+    fn is_from_containers(&self, _: SocketAddr, _: SocketAddr) -> bool {
+        self.inside.load(Ordering::SeqCst)
     }
     async fn plan(&self, _: &Command) -> Result<Option<Plan>, ApiError> {
         Ok(self.plan.lock().unwrap().clone())

@@ -39,13 +39,13 @@ impl Drop for EndGuard {
     }
 }
 
-async fn caught<T>(
+/// No `async fn`: that would keep the callback twice, and every child has one of these for all its life.
+fn caught<T>(
     callback: impl Future<Output = Result<T, ActorProcessingErr>>,
-) -> Result<T, ActorProcessingErr> {
-    match AssertUnwindSafe(callback).catch_unwind().await {
-        Ok(result) => result,
-        Err(payload) => Err(Box::new(Panic::of_payload(payload))),
-    }
+) -> impl Future<Output = Result<T, ActorProcessingErr>> {
+    AssertUnwindSafe(callback)
+        .catch_unwind()
+        .map(|ended| ended.unwrap_or_else(|payload| Err(Box::new(Panic::of_payload(payload)))))
 }
 
 impl<A: Actor> Actor for Guarded<A> {

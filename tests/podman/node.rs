@@ -7,8 +7,13 @@ pub(crate) mod support;
 
 use crate::owner;
 use protocol::{AppView, ContainerPhase, OpState, Phase};
-use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path};
-use support::{RealNode, podman};
+use std::{
+    fs::Permissions,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+use support::{RealNode, podman, podman_output};
 
 /// The full name of a test, by which it runs again as another user.
 macro_rules! test {
@@ -284,5 +289,38 @@ fn the_node_refuses_a_bad_manifest_as_the_command_line_does() {
                 String::from_utf8_lossy(&cli.stdout).into_owned() + &String::from_utf8_lossy(&cli.stderr);
             assert!(said.contains(field) && said.contains(rule) && said.contains("remedy"), "{said}");
         }
+    });
+}
+
+#[test]
+fn app_to_control_plane_a_container_is_refused_where_a_person_is_served() {
+    owner::run(test!(app_to_control_plane_a_container_is_refused_where_a_person_is_served), async {
+        let mut t = RealNode::start_on(Ipv4Addr::UNSPECIFIED, "inside", None).await;
+        t.install().await;
+        // Nothing is sent: the kernel says which address it would be sent from.
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect("192.0.2.1:9").unwrap();
+        let own = SocketAddr::new(socket.local_addr().unwrap().ip(), t.port_of_node());
+        let url = format!("http://{own}/healthz");
+        assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
+        let asked = podman_output(&["exec", &t.container("cache"), "busybox", "wget", "-q", "-O-", &url]);
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert!(said.contains("403"), "{said} {:?}", asked.stdout);
+        for loopback in ["127.0.0.1", "host.containers.internal"] {
+            let url = format!("http://{loopback}:{}/healthz", own.port());
+            let asked = podman_output(&[
+                "exec",
+                &t.container("cache"),
+                "busybox",
+                "wget",
+                "-q",
+                "-T",
+                "5",
+                "-O-",
+                &url,
+            ]);
+            assert!(!asked.status.success(), "{loopback} leads to the node: {asked:?}");
+        }
+        t.uninstall().await;
     });
 }

@@ -46,7 +46,7 @@ struct Actor {
 }
 
 /// One line of the stream; `None` where it is about something else than a container.
-fn parse(line: &[u8]) -> serde_json::Result<Option<Event>> {
+pub(super) fn parse(line: &[u8]) -> serde_json::Result<Option<Event>> {
     let body: Body = serde_json::from_slice(line)?;
     if !matches!(body.r#type.as_str(), "container" | "") {
         return Ok(None);

@@ -4,6 +4,7 @@ use crate::{EngineState, Inspect, ProcessRef, Summary};
 use podman_api::models::ListContainer;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Translates the engine's word for a state.
 pub(super) fn state(word: &str) -> EngineState {
@@ -128,35 +129,8 @@ pub(super) fn sorted(map: HashMap<String, String>) -> BTreeMap<String, String> {
 
 /// Milliseconds since the Unix epoch of a time as Go prints it (RFC 3339); `None` for Go's zero time, the year 1.
 fn millis(time: &str) -> Option<u64> {
-    let (date, rest) = time.split_once('T')?;
-    let mut date = date.split('-').map(str::parse::<i64>);
-    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
-    let clock_len = rest.find(['Z', '+', '-'])?;
-    let (clock, zone) = rest.split_at(clock_len);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut clock = clock.split(':').map(str::parse::<i64>);
-    let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
-    let offset = match zone.strip_prefix('Z') {
-        Some(_) => 0,
-        None => {
-            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
-            if zone.starts_with('-') { -minutes } else { minutes }
-        }
-    };
-    let fraction: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let seconds =
-        days_since_epoch(year, month, day) * 86_400 + hour * 3_600 + (minute - offset) * 60 + second;
-    u64::try_from(seconds * 1_000 + fraction).ok()
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar (Howard Hinnant's `days_from_civil`).
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().filter(|_| time.year() >= 1970)
 }
 
 #[cfg(test)]
@@ -171,6 +145,7 @@ mod tests {
         assert_eq!(millis("2024-02-29T12:00:00-01:30"), Some(1_709_213_400_000));
         assert_eq!(millis("0001-01-01T00:00:00Z"), None);
         assert_eq!(millis(""), None);
+        assert_eq!(millis("9223372036854775807-01-01T00:00:00Z"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whatever comes over the wire: no panic, bounded work, and what is taken has one meaning.
 //!
-//! These are properties on random input with a bounded number of cases, as cargo-fuzz needs a nightly compiler that
-//! not every machine has. The corpus are the golden fixtures of the protocol, mutated byte by byte.
+//! These are properties on random input with a bounded number of cases; what needs no session is fed by cargo-fuzz as
+//! well, see `tests/fuzz`. The corpus are the golden fixtures of the protocol, mutated byte by byte.
 
 use super::Stub;
 use crate::{
@@ -99,6 +99,7 @@ proptest! {
             remote: [10, 0, 0, 1].into(),
             local: ([192, 168, 1, 5], 8420).into(),
             via: crate::conn::Via::Plain,
+            inside: false,
         };
         let Ok(value) = HeaderValue::from_str(&text) else { return Ok(()) };
         let mut headers = HeaderMap::new();

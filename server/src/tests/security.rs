@@ -239,6 +239,19 @@ async fn authz_every_route_but_the_public_ones_needs_a_login_and_its_scope() {
 }
 
 #[tokio::test]
+async fn app_to_control_plane_no_path_answers_a_container_of_the_node() {
+    let server = start().await;
+    server.node.inside.store(true, std::sync::atomic::Ordering::SeqCst);
+    for route in ROUTES {
+        let line = format!("{} {} HTTP/1.1", route.method, concrete(route));
+        let answer = server.send(&[&line, BEARER, JSON], "{}").await;
+        assert_eq!(answer.status, 403, "{line}");
+        assert!(answer.body.contains("apps of this node"), "{line}: {}", answer.body);
+    }
+    assert_eq!(server.send(&["GET / HTTP/1.1", "Host: localhost"], "").await.status, 403);
+}
+
+#[tokio::test]
 async fn authz_a_cookie_that_an_app_on_this_machine_got_hold_of_does_not_work_from_here() {
     let server = start().await;
     let login = actors::Session {

@@ -7,6 +7,7 @@ use protocol::{
 use std::{
     env, fs,
     io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{self, Child, Output, Stdio},
     sync::Arc,
@@ -22,9 +23,14 @@ use tokio::{
 /// Bound of every wait, however many rows come meanwhile.
 pub(crate) const BOUND: Duration = Duration::from_secs(120);
 
+/// Runs `podman`, whatever comes of it.
+pub fn podman_output(args: &[&str]) -> Output {
+    process::Command::new("podman").args(args).output().expect("podman is installed")
+}
+
 /// Runs `podman` and returns what it printed.
 pub fn podman(args: &[&str]) -> String {
-    let output = process::Command::new("podman").args(args).output().expect("podman is installed");
+    let output = podman_output(args);
     assert!(output.status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).trim().to_owned()
 }
@@ -48,7 +54,7 @@ pub struct RealNode {
     stream: Subscription,
     daemon: Child,
     port: u16,
-    listen: u16,
+    listen: SocketAddr,
     dir: TempDir,
     log: Log,
 }
@@ -78,13 +84,13 @@ pub(crate) fn variable(name: &str) -> String {
 type Log = Arc<watch::Sender<String>>;
 
 /// Starts a daemon and waits until it listens.
-pub(crate) fn spawn(dir: &Path, listen: u16, home: Option<&Path>, log: &Log) -> Child {
+pub(crate) fn spawn(dir: &Path, listen: SocketAddr, home: Option<&Path>, log: &Log) -> Child {
     let mut daemon = process::Command::new(variable("ARCHIPELAGO_BIN"))
         .arg("--data-dir")
         .arg(dir.join("data"))
         .arg("--catalog")
         .arg(dir.join("catalog"))
-        .args(["--listen", &format!("127.0.0.1:{listen}")])
+        .args(["--listen", &listen.to_string()])
         .envs(
             home.into_iter()
                 .flat_map(|home| [("HOME", home.to_owned()), ("XDG_RUNTIME_DIR", home.join("run"))]),
@@ -121,6 +127,11 @@ impl RealNode {
 
     /// The same for a user whose home is this folder and whose run folder is `run` in it.
     pub async fn start_at(name: &str, home: Option<&Path>) -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST, name, home).await
+    }
+
+    /// The same, listening on this address.
+    pub async fn start_on(ip: Ipv4Addr, name: &str, home: Option<&Path>) -> Self {
         let id = format!("t{}-{name}", process::id());
         let dir = tempfile::Builder::new().prefix("archipelago-test-").tempdir().unwrap();
         let folder = dir.path().join("catalog").join(&id);
@@ -133,11 +144,11 @@ impl RealNode {
             .replace("published: 8090", &format!("published: {port}"));
         assert!(manifest.contains(&format!("published: {port}")), "the demo's port has another notation now");
         fs::write(folder.join("manifest.yml"), manifest).unwrap();
-        let listen = free_port();
+        let listen = SocketAddr::from((ip, free_port()));
         let log = Log::default();
         let daemon = spawn(dir.path(), listen, home, &log);
         let token = fs::read_to_string(dir.path().join("data/owner-token")).unwrap();
-        let url = format!("http://127.0.0.1:{listen}");
+        let url = format!("http://127.0.0.1:{}", listen.port());
         let client = Client::new(&url, Auth::Bearer(token.trim().to_owned())).unwrap();
         let stream = client.subscribe(&[StreamId::Apps, StreamId::Ops]).await.unwrap();
         let mut node =
@@ -241,6 +252,11 @@ impl RealNode {
             last = Some(row);
         }
         last
+    }
+
+    /// Where the node listens.
+    pub fn port_of_node(&self) -> u16 {
+        self.listen.port()
     }
 
     /// The container of a service.
