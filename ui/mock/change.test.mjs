@@ -16,9 +16,11 @@ test('an update says what changes, shows its stages, and is the new version only
   await dialog.getByText('Version 1.0.0 becomes version 1.1.0.').waitFor()
   await dialog.getByTestId('release-notes').getByText('Counts twice as fast.').waitFor()
   await dialog.getByText('Its data are backed up before.').waitFor()
+  b.node.stopAt = 'backup'
   await b.page.getByTestId('confirm-yes').click()
   await b.page.locator('[data-app-page=demo][data-phase=updating]').getByText('Version 1.0.0').waitFor()
   await b.page.locator('[data-op=update] [data-stage=backup][data-stage-state=running]').waitFor()
+  b.node.resume()
   await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.1.0').waitFor()
   assert.equal(await b.page.getByTestId('update').count(), 0)
 })
@@ -36,9 +38,10 @@ test('an update that was rolled back is a failure, says why, and that the old ve
   await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.0.0').waitFor()
   await b.page.getByTestId('update').waitFor()
   // A retry is a new attempt, with a bar of its own.
-  b.node.failing = null
+  Object.assign(b.node, { failing: null, stopAt: 'images' })
   await note.getByTestId('retry').click()
   await b.page.locator('[data-op=update]').getByTestId('attempt').getByText('Attempt 2').waitFor()
+  b.node.resume()
   await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.1.0').waitFor()
 })
 
@@ -55,8 +58,10 @@ test('backups are listed when the tab opens and when one was made, and never in 
   for (let i = 0; i < 20; i++) b.node.put('apps', { ...b.row('apps', 'demo'), observed_at: Date.now(), restarts: i })
   await b.page.getByText('19 restarts').first().waitFor()
   assert.equal(asked('/apps/demo/backups'), 1)
+  b.node.stopAt = 'verify'
   await b.page.getByTestId('backup-now').click()
   await b.page.locator('[data-app-page=demo][data-phase=backing_up]').waitFor()
+  b.node.resume()
   await b.page.locator('[data-backup]').nth(2).waitFor()
   await b.page.getByTestId('last-backup').getByText(/[0-9]+s ago/).waitFor()
   // Asked when its operation began, and when it had ended.
@@ -73,8 +78,10 @@ test('a restore is asked for with what it takes, and sent only with a yes to tha
   await dialog.getByText('the data of volume demo_data as they are now').waitFor()
   await dialog.getByTestId('data-kept').getByText('all backups').waitFor()
   assert.equal(b.row('apps', 'demo').phase, 'running')
+  b.node.stopAt = 'restore'
   await b.page.getByTestId('confirm-yes').click()
   await b.page.locator('[data-app-page=demo][data-phase=restoring]').waitFor()
+  b.node.resume()
   await b.page.locator('[data-app-page=demo][data-phase=running]').waitFor()
   const command = { command: 'restore', app: 'demo', snapshot: 'aa11bb22' }
   assert.deepEqual(bodies, [[command, undefined], [command, 'yes-restore']])
@@ -118,10 +125,12 @@ test('a stop is taken back by a start, sent when the stop has ended', async () =
   const commands = []
   b.page.on('request', (r) => r.url().endsWith('/commands') && commands.push(r.postDataJSON().command))
   await b.card('demo').waitFor()
+  b.node.stopAt = 'stop'
   await choose(b.page, 'demo', 'stop')
   await b.page.getByTestId('undo').click()
   await b.page.getByTestId('undo-bar').getByText('started again as soon as it has stopped').waitFor()
   assert.deepEqual(commands, ['stop'])
+  b.node.resume()
   await b.page.locator('[data-app=demo][data-phase=running]').waitFor()
   assert.deepEqual(commands, ['stop', 'start'])
   await b.page.getByTestId('undo-bar').waitFor({ state: 'detached' })
