@@ -62,7 +62,6 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
     await page.getByTestId('places').getByText('demo_cache-data').waitFor()
     await assertAccessible(page, 'an app of the store')
     await page.getByTestId('nav-store').click()
-    await page.locator('[data-category=demo]').waitFor()
     await record(page, 'demo')
     await page.locator('[data-store-app="demo"] [data-testid="primary-install"]').click()
     await page.locator('[data-store-app="demo"]:not([data-phase="not_installed"])').waitFor()

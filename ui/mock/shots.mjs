@@ -46,7 +46,7 @@ async function check(page, name, fullPage = true) {
 async function open(node, view) {
   const context = await browser.newContext({ baseURL: `http://127.0.0.1:${node.port}`, reducedMotion: 'reduce', serviceWorkers: 'block', ...view })
   const page = await context.newPage()
-  page.on('console', (m) => m.type() === 'error' && !/401|ERR_CONNECTION/.test(m.text()) && (bad++, console.log(`${view.name}: console: ${m.text()}`)))
+  page.on('console', (m) => m.type() === 'error' && !/401|428|ERR_CONNECTION/.test(m.text()) && (bad++, console.log(`${view.name}: console: ${m.text()}`)))
   page.on('pageerror', (e) => (bad++, console.log(`${view.name}: ${e}`)))
   return { context, page }
 }
