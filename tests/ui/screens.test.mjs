@@ -28,8 +28,12 @@ test('screens', { skip: !out && 'set SCREENSHOTS to a folder', timeout: 600_000 
     each(async (page, view) => {
       const size = page.viewportSize()
       await page.mouse.move(0, 0)
-      const height = await page.evaluate(() => document.documentElement.scrollHeight)
-      if (whole) await page.setViewportSize({ width: size.width, height: Math.max(size.height, height) })
+      // What is pushed meanwhile may make it longer still.
+      for (let height = 0, next = size.height; whole && next > height; ) {
+        height = next
+        await page.setViewportSize({ width: size.width, height })
+        next = await page.evaluate(() => document.documentElement.scrollHeight)
+      }
       await page.evaluate(() => document.fonts.ready)
       await page.screenshot({ path: join(out, `${name}-${view}.png`), animations: 'disabled' })
       await page.setViewportSize(size)
