@@ -33,8 +33,8 @@ test('an update that was rolled back is a failure, says why, and that the old ve
   await b.page.getByTestId('confirm').getByTestId('release-notes').waitFor()
   await b.page.getByTestId('confirm-yes').click()
   const note = b.page.locator('[data-failed-op]')
-  await note.getByText('Updating failed: the old version is back').waitFor()
-  await note.getByText('web answered with 502').waitFor()
+  await note.getByText('Updating failed').waitFor()
+  await note.getByText('it answered with 502; it was rolled back to version 1.0.0').waitFor()
   await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.0.0').waitFor()
   await b.page.getByTestId('update').waitFor()
   // A retry is a new attempt, with a bar of its own.

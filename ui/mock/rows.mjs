@@ -15,7 +15,7 @@ export const PORT_IN_USE = {
 }
 
 const ROLLED_BACK = {
-  code: 'rolled_back', message: 'Version 1.1.0 did not become ready: web answered with 502. Version 1.0.0 runs again, with its data from before.', hint: 'Wait for the next version, or look into the log.', retryable: true,
+  code: 'deadline', message: 'web is not ready: it answered with 502; it was rolled back to version 1.0.0', hint: 'look into the log', retryable: true,
 }
 
 export const container = (app, service, over = {}) => ({
