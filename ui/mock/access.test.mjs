@@ -25,7 +25,7 @@ const PAGES = [
   ['/apps/nobody', 'missing app', 'h1'],
 ]
 
-test('everybody can use every page', { timeout: 120_000 }, async () => {
+test('everybody can use every page', { timeout: 400_000 }, async () => {
   await b.enter()
   for (const [path, what, there] of PAGES) {
     await b.page.goto(path)
@@ -34,7 +34,7 @@ test('everybody can use every page', { timeout: 120_000 }, async () => {
   }
 })
 
-test('everybody can get in, and use what opens over a page', { timeout: 60_000 }, async () => {
+test('everybody can get in, and use what opens over a page', { timeout: 200_000 }, async () => {
   await b.open({ setup: true })
   await b.page.goto('/')
   await b.page.getByTestId('token').fill('wrong')
@@ -65,7 +65,7 @@ test('everybody can get in, and use what opens over a page', { timeout: 60_000 }
   await b.page.keyboard.press('Escape')
 })
 
-test('everybody can use what is asked before something is changed, and take it back', { timeout: 60_000 }, async () => {
+test('everybody can use what is asked before something is changed, and take it back', { timeout: 200_000 }, async () => {
   await b.enter()
   await b.page.goto('/apps/demo')
   await b.page.getByTestId('update').click()
