@@ -57,6 +57,8 @@ pub(crate) fn not_installed(manifest: &Manifest, backup: Option<BackupView>) -> 
         next_retry: None,
         update: None,
         backup,
+        category: manifest.metadata.category.clone(),
+        icon: manifest.metadata.icon.is_some(),
     }
 }
 

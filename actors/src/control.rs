@@ -6,7 +6,7 @@
 
 mod fit;
 
-pub(crate) use fit::nobody_needs;
+pub(crate) use fit::{nobody_needs, problems};
 
 use crate::{
     app::{AppMsg, Refusal},
@@ -200,6 +200,8 @@ fn unusable(row: &AppRow, error: &SubmitError) -> AppView {
         next_retry: None,
         update: None,
         backup: None,
+        category: None,
+        icon: false,
     }
 }
 

@@ -44,7 +44,7 @@ pub use container::ContainerExit;
 pub use counters::{Counters, Durations, OPERATION_BOUNDS};
 pub use engine::LogLine;
 pub use journal::EventDraft;
-pub use node::{NodeConfig, NodeError, NodeHandle};
+pub use node::{Icon, NodeConfig, NodeError, NodeHandle};
 pub use operation::{CrashPoint, Fault, Faults, Position, crash_points};
 pub use service::{ServiceConfig, ServiceEnded};
 pub use store::StoreError;

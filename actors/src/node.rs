@@ -16,6 +16,10 @@
 //! └─ renewal      permanent
 //! ```
 
+mod facts;
+
+pub use facts::Icon;
+
 use crate::{
     Accounts, Board, Counters, EventDraft,
     app::Refusal,

@@ -21,6 +21,7 @@ mod anchor;
 mod catalog;
 pub mod diff;
 mod export;
+mod facts;
 pub mod import;
 pub mod ladder;
 pub mod lint;
@@ -44,6 +45,7 @@ mod yaml;
 pub use anchor::{PAUSE_IMAGE, ROLE_ANCHOR};
 pub use catalog::{CatalogApp, CatalogError, check_catalog, load_catalog};
 pub use export::ExportFile;
+pub use facts::architecture;
 pub use manifest::Manifest;
 pub use parse::Report;
 pub use render::{

@@ -301,7 +301,7 @@ impl Manifest {
     }
 
     /// A name of the app in the engine's flat name space. Ids have no underscore, so two apps never meet.
-    fn scoped(&self, name: &str) -> String {
+    pub(crate) fn scoped(&self, name: &str) -> String {
         format!("{}_{name}", self.id)
     }
 

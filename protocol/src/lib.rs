@@ -15,6 +15,7 @@ pub mod client;
 mod command;
 mod error;
 mod event;
+mod facts;
 mod frame;
 mod gate;
 mod id;
@@ -31,6 +32,9 @@ pub use backup::BackupView;
 pub use command::{Command, CommandAccepted, Confirm, Plan};
 pub use error::{ApiError, ErrorCode, Problem};
 pub use event::{Entry, Event, EventActor, EventPage, LogEntry, Severity};
+pub use facts::{
+    AppFacts, DataFact, MachineNeeds, NetworkFact, PortFact, RequireFact, SecretFact, UpdateFact,
+};
 pub use frame::{
     ClientMsg, DeltaOp, PROTOCOL_VERSION, Resume, ServerMsg, SnapshotReason, SubStream, WS_SUBPROTOCOL,
     close_code, feature,

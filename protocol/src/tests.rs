@@ -53,6 +53,14 @@ macro_rules! for_all_types {
             Entry,
             EventPage,
             CatalogEntry,
+            AppFacts,
+            MachineNeeds,
+            RequireFact,
+            PortFact,
+            DataFact,
+            NetworkFact,
+            SecretFact,
+            UpdateFact,
             BackupView,
             StreamId,
             Row,
@@ -86,6 +94,7 @@ macro_rules! for_all_types {
             AppId,
             ServiceName,
             OpId,
+            SnapshotId,
         )
     };
 }

@@ -264,6 +264,12 @@ pub struct AppView {
     /// Its last backup.
     #[serde(default)]
     pub backup: Option<BackupView>,
+    /// Category in the store.
+    #[serde(default)]
+    pub category: Option<String>,
+    /// Whether it has an icon: `GET /api/v1/apps/{app}/icon`.
+    #[serde(default)]
+    pub icon: bool,
 }
 
 /// What an operation does.

@@ -15,10 +15,12 @@
     reason = "a benchmark"
 )]
 
-use actors::{Accounts, Board, Counters, EventDraft};
+use actors::{Accounts, Board, Counters, EventDraft, Icon};
 use async_trait::async_trait;
 use futures_util::{SinkExt, StreamExt};
-use protocol::{ApiError, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, Row, ServiceName};
+use protocol::{
+    ApiError, AppFacts, AppId, Command, CommandAccepted, ErrorCode, EventPage, NodeView, Row, ServiceName,
+};
 use server::{Limits, LogLines, NodeApi, Server, ServerConfig};
 use std::{
     env, fs,
@@ -71,6 +73,12 @@ impl NodeApi for Node {
     }
     async fn secrets(&self, _: &AppId) -> Result<Vec<protocol::SecretView>, ApiError> {
         Ok(vec![])
+    }
+    async fn facts(&self, _: &AppId) -> Result<AppFacts, ApiError> {
+        Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
+    }
+    async fn icon(&self, _: &AppId) -> Result<Icon, ApiError> {
+        Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))
     }
     async fn set_secret(&self, _: &AppId, _: &str, _: &str) -> Result<protocol::SecretAccepted, ApiError> {
         Err(ApiError::new(ErrorCode::Unavailable, "a benchmark"))

@@ -89,13 +89,14 @@ async fn every_request(
     };
     let headers = answer.headers_mut();
     for (name, value) in SECURITY {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A route may have a policy of its own.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if peer.via == Via::Tls {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
     if is_api {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     answer
 }

@@ -12,6 +12,7 @@ mod auth;
 mod confirm;
 mod conn;
 mod docs;
+mod facts;
 mod flow;
 mod frame;
 mod frames;

@@ -1,11 +1,11 @@
 //! What the server needs of a node.
 
-use actors::{Accounts, Board, Counters, EventDraft, LogLine};
+use actors::{Accounts, Board, Counters, EventDraft, Icon, LogLine};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use protocol::{
-    ApiError, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, SecretAccepted, SecretView,
-    ServiceName,
+    ApiError, AppFacts, AppId, BackupView, Command, CommandAccepted, EventPage, Plan, SecretAccepted,
+    SecretView, ServiceName,
 };
 use std::{net::SocketAddr, sync::Arc};
 
@@ -37,6 +37,10 @@ pub trait NodeApi: Send + Sync + 'static {
     async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError>;
     /// Gives an app a secret.
     async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError>;
+    /// What is known of an app beside its row.
+    async fn facts(&self, app: &AppId) -> Result<AppFacts, ApiError>;
+    /// The icon of an app.
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError>;
     /// The owner, logins, tokens and failed attempts.
     fn accounts(&self) -> Accounts;
     /// Puts an event into the journal.
@@ -87,6 +91,12 @@ impl NodeApi for actors::NodeHandle {
     }
     async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError> {
         Self::set_secret(self, app, name, value).await
+    }
+    async fn facts(&self, app: &AppId) -> Result<AppFacts, ApiError> {
+        Self::facts(self, app).await
+    }
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError> {
+        Self::icon(self, app).await
     }
     fn accounts(&self) -> Accounts {
         Self::accounts(self)

@@ -1,7 +1,7 @@
 //! All routes, each with who may call it. What is not here does not exist; the documents and the tests of permissions
 //! are made from the same table.
 
-use crate::{account, api, auth::Permission, docs, login, prometheus, secret, shared::Shared, ws};
+use crate::{account, api, auth::Permission, docs, facts, login, prometheus, secret, shared::Shared, ws};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use protocol::Scope;
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route!("GET" "/api/v1/logs/{app}/{service}", READ, get(api::logs), "A container's log as text. Query: tail, follow, download", None => 200 None, &[404, 429, 503]),
     route!("GET" "/api/v1/apps/{app}/secrets", READ, get(secret::list), "The secrets that an app asks its owner for, and whether they are given", None => 200 Some("[SecretView]"), &[404, 503]),
     route!("PUT" "/api/v1/apps/{app}/secrets/{name}", ADMIN, put(secret::set), "Give an app a secret; what runs has it from its next restart on", Some("SecretRequest") => 200 Some("SecretAccepted"), &[404, 422, 503]),
+    route!("GET" "/api/v1/apps/{app}/manifest", READ, get(facts::manifest), "What is known of an app beside its row", None => 200 Some("AppFacts"), &[404, 503]),
+    route!("GET" "/api/v1/apps/{app}/icon", READ, get(facts::icon), "An app's icon: SVG or PNG", None => 200 None, &[404, 503]),
     route!("GET" "/api/v1/ws", READ, get(ws::upgrade), "The WebSocket of archy.v1; see the AsyncAPI document", None => 101 None, &[429]),
     route!("GET" "/metrics", READ, get(prometheus::metrics), "Metrics for Prometheus; give it a token with the scope read", None => 200 None, &[]),
     route!("GET" "/api/docs", PUBLIC, get(docs::page), "This interface, readable", None => 200 None, &[]),

@@ -10,12 +10,12 @@ mod socket;
 mod tree;
 
 use crate::{Limits, LogLines, NodeApi, Server, ServerConfig};
-use actors::{Accounts, Board, Counters, EventDraft, LogLine};
+use actors::{Accounts, Board, Counters, EventDraft, Icon, LogLine};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use protocol::{
-    ApiError, AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId, Plan, Row,
-    SecretAccepted, SecretView, ServiceName, StreamId,
+    ApiError, AppFacts, AppId, BackupView, Command, CommandAccepted, ErrorCode, EventPage, NodeView, OpId,
+    Plan, Row, SecretAccepted, SecretView, ServiceName, StreamId,
     client::{Auth, Client},
 };
 use std::{
@@ -115,6 +115,15 @@ impl NodeApi for Stub {
             return Err(refusal(ErrorCode::NotFound));
         }
         Ok(SecretAccepted { restart_needed: true })
+    }
+    async fn facts(&self, _: &AppId) -> Result<AppFacts, ApiError> {
+        Err(refusal(ErrorCode::NotFound))
+    }
+    async fn icon(&self, app: &AppId) -> Result<Icon, ApiError> {
+        match app.as_str() {
+            "demo" => Ok(Icon { bytes: b"<svg/>".to_vec(), kind: "image/svg+xml" }),
+            _ => Err(refusal(ErrorCode::NotFound)),
+        }
     }
     fn accounts(&self) -> Accounts {
         self.accounts.clone()

@@ -54,11 +54,15 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
     await login(page, node.token)
     await page.getByTestId('empty').waitFor()
     await assertAccessible(page, 'my apps, empty')
-    await record(page, 'demo')
   })
 
   await step('an install from the store shows its stages and ends running', async () => {
+    await page.goto('/apps/demo')
+    await page.locator('[data-testid=needs][data-fits=true]').getByText('Works on this node').waitFor()
+    await page.getByTestId('places').getByText('demo_cache-data').waitFor()
+    await assertAccessible(page, 'an app of the store')
     await page.getByTestId('nav-store').click()
+    await record(page, 'demo')
     await page.locator('[data-store-app="demo"] [data-testid="primary-install"]').click()
     await page.locator('[data-store-app="demo"]:not([data-phase="not_installed"])').waitFor()
     await page.locator('[data-store-app="demo"][data-phase="running"]').waitFor(LONG)
@@ -151,6 +155,14 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
     await page.locator('[data-testid=follow][aria-pressed=true]').waitFor()
     await untilSaid(log, mark, () => fetch(href + mark))
     await assertAccessible(page, 'app, logs')
+    await page.getByTestId('tab-data').click()
+    await page.getByTestId('places').getByText('demo_cache-data').waitFor()
+    await page.getByTestId('backups').waitFor()
+    await assertAccessible(page, 'app, data')
+    await page.getByTestId('tab-config').click()
+    await page.getByTestId('secrets').getByText('redis-password').waitFor()
+    await page.getByTestId('ports').getByText(`${new URL(href).port}/tcp`).waitFor()
+    await assertAccessible(page, 'app, configuration')
     await page.getByTestId('nav-activity').click()
     await page.getByTestId('events').waitFor()
     await assertAccessible(page, 'activity')
@@ -176,6 +188,7 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
   await step('stopped by the user, it stays stopped over a restart of the daemon', async () => {
     await choose(page, 'demo', 'stop')
     await page.locator(inPhase('stopped')).waitFor(LONG)
+    await page.getByTestId('undo-bar').waitFor()
     await node.kill('SIGKILL')
     await page.locator('[data-testid=connection]:not([data-link="live"])').waitFor()
     await node.start()
@@ -265,7 +278,7 @@ test('the demo app, from the first login to its uninstall', { timeout: 600_000 }
     assert.deepEqual(seen.foreign, [])
     const api = seen.requests.filter((r) => r.includes('/api/') && !r.endsWith('/ws'))
     s.diagnostic(`requests to the node: ${[...new Set(api)].map((r) => `${r} x${api.filter((x) => x === r).length}`).join(', ')}`)
-    const allowed = /^(POST \/api\/v1\/(login|commands|setup|tokens)|GET \/api\/v1\/(auth|session|sessions|tokens))$/
+    const allowed = /^(POST \/api\/v1\/(login|commands|setup|tokens)|GET \/api\/v1\/(auth|session|sessions|tokens|apps\/demo\/(manifest|backups|icon)))$/
     assert.deepEqual(api.filter((r) => !allowed.test(r)), [], 'state comes over the socket only')
   })
 })

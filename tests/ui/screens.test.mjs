@@ -28,8 +28,12 @@ test('screens', { skip: !out && 'set SCREENSHOTS to a folder', timeout: 600_000 
     each(async (page, view) => {
       const size = page.viewportSize()
       await page.mouse.move(0, 0)
-      const height = await page.evaluate(() => document.documentElement.scrollHeight)
-      if (whole) await page.setViewportSize({ width: size.width, height: Math.max(size.height, height) })
+      // What is pushed meanwhile may make it longer still.
+      for (let height = 0, next = size.height; whole && next > height; ) {
+        height = next
+        await page.setViewportSize({ width: size.width, height })
+        next = await page.evaluate(() => document.documentElement.scrollHeight)
+      }
       await page.evaluate(() => document.fonts.ready)
       await page.screenshot({ path: join(out, `${name}-${view}.png`), animations: 'disabled' })
       await page.setViewportSize(size)
@@ -57,7 +61,8 @@ test('screens', { skip: !out && 'set SCREENSHOTS to a folder', timeout: 600_000 
   await shoot('empty')
   await visit('/store', '[data-store-app="demo"]')
   await shoot('store')
-  await visit('/apps/demo', '[data-app-page=demo]')
+  await visit('/apps/demo', '[data-app-page=demo] ~ * [data-testid=needs]')
+  await shoot('before')
   await pages.light.getByTestId('primary-install').click()
   await each((page) => page.locator('[data-testid=progress] [data-stage-state="running"]').first().waitFor({ timeout: 60_000 }))
   await shoot('install')
@@ -73,6 +78,11 @@ test('screens', { skip: !out && 'set SCREENSHOTS to a folder', timeout: 600_000 
   await shoot('logs', false)
   await visit('/apps/demo/containers', '[data-container=web]')
   await shoot('containers')
+  await visit('/apps/demo/data', '[data-testid=places]')
+  await each((page) => page.getByTestId('backups').waitFor())
+  await shoot('data')
+  await visit('/apps/demo/config', '[data-testid=secrets] li')
+  await shoot('config')
   await visit('/activity', '[data-testid=events] [data-event]')
   await each((page) => page.locator('[data-event]', { hasText: '137' }).first().locator('.twist').click())
   await shoot('activity')

@@ -10,7 +10,7 @@ export function bench() {
   after(() => b.browser.close())
 
   b.open = async (options = {}, view) => {
-    b.node = await startMock({ pace: 25, ...options })
+    b.node = await startMock({ pace: 25, lockstep: true, ...options })
     Object.assign(b, await openPage(b.browser, `http://127.0.0.1:${b.node.port}`, view))
     b.sent = []
     b.received = []
@@ -22,6 +22,14 @@ export function bench() {
   b.enter = async (options, view) => {
     await b.open(options, view)
     await login(b.page, 'mock')
+  }
+  /** Waits until the wire has carried it: what Playwright tells of frames comes after what the page shows. */
+  b.until = async (done, what) => {
+    const end = Date.now() + 30_000
+    while (!done()) {
+      assert.ok(Date.now() < end, `did not happen: ${what}`)
+      await b.page.evaluate(() => null)
+    }
   }
   b.card = (id) => b.page.locator(`[data-app="${id}"]`)
   b.row = (stream, key) => structuredClone(b.node.streams[stream].rows.get(key).row)

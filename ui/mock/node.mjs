@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { WebSocketServer } from 'ws'
+import { facts, ICON } from './catalog.mjs'
 import * as make from './rows.mjs'
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' }
@@ -14,23 +15,43 @@ const KEY = { apps: 'id', ops: 'id', tree: 'path', gates: 'id', node: 'key', met
 const FEATURES = ['events', 'logs', 'metrics', 'tune']
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 
-export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = false, totp = false } = {}) {
+// `lockstep`: an operation takes its next step only when every page that is connected has painted the one before, so that
+// a test sees every state however slow the machine is.
+export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = false, totp = false, lockstep = false } = {}) {
   const streams = Object.fromEntries(Object.keys(KEY).map((s) => [s, { rows: new Map(), seq: 0 }]))
   const sockets = new Set()
   const timers = new Set()
   let epoch = `mock-${Date.now()}`
   let opCount = 0
   const events = []
+  const running = new Map()
   const account = make.account({ setup, totp })
-  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, close, script, inject }
+  const node = { events, account, event, log, put, del, later, streams, port: 0, restart, drop, refuse: null, failing: null, backups: [], stopAt: null, resume, close, script, cancel, inject }
 
   const later_ = (ms, run) => {
     const timer = setTimeout(() => (timers.delete(timer), run()), ms)
     timers.add(timer)
   }
+  /** Steps of operations that wait for a page to paint, or for `resume`. */
+  let held = []
+  const behind = () => node.stopped || (lockstep && [...sockets].some((c) => c.behind('ops') || c.behind('apps')))
   function later(steps) {
     const [first, ...rest] = steps
-    if (first) later_(pace, () => (first(), later(rest)))
+    const run = () => {
+      if (behind()) return held.push(run)
+      first()
+      later(rest)
+    }
+    if (first) later_(pace, run)
+  }
+  function goOn() {
+    if (behind()) return
+    for (const run of held.splice(0)) run()
+  }
+  /** Lets an operation go on that stopped at the stage `stopAt`. */
+  function resume() {
+    Object.assign(node, { stopAt: null, stopped: false })
+    goOn()
   }
   function put(stream, row) {
     const s = streams[stream]
@@ -69,13 +90,16 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
   }
 
   // An operation that goes through its stages one step at a time.
-  function script(kind, app, stages, { fail, during, after }) {
-    const op = make.op(`01MOCK${String(++opCount).padStart(20, '0')}`, kind, app, stages)
+  function script(kind, app, stages, { fail, error, during, after }) {
+    const op = { ...make.op(`01MOCK${String(++opCount).padStart(20, '0')}`, kind, app, stages), cancellable: kind === 'install' || kind === 'update' }
     put('ops', op)
     put('apps', { ...get('apps', app), op: op.id, phase: during, since: Date.now() })
     const at = { ops: streams.ops.seq, apps: streams.apps.seq }
     const steps = stages.flatMap(([key, total]) => {
-      const begin = () => change(key, { state: 'running', started_at: Date.now(), progress: total ? 0 : null })
+      const begin = () => {
+        node.stopped = node.stopAt === key
+        change(key, { state: 'running', started_at: Date.now(), progress: total ? 0 : null })
+      }
       const parts = total ? [0.37, 0.8].map((p) => () => change(key, { progress: p, detail: `${Math.round(p * total)} of ${total} MB` })) : []
       const end = () => {
         if (fail === key) return finish('failed', key)
@@ -92,16 +116,29 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
     function finish(state, key) {
       if (op.ended_at) return
       op.state = state
+      op.cancellable = false
       op.ended_at = Date.now()
       if (key) {
         Object.assign(op.stages.find((s) => s.key === key), { state: 'failed', ended_at: Date.now() })
-        op.error = make.PORT_IN_USE
+        op.error = error ?? make.PORT_IN_USE
       }
       put('ops', structuredClone(op))
       put('apps', { ...get('apps', app), op: null, last_op: op.id, since: Date.now(), ...after(state) })
     }
+    running.set(op.id, () => finish('cancelled'))
     later([...steps, () => finish('succeeded')])
     return { op_id: op.id, at }
+  }
+
+  /** Ends an operation at once, as one that was asked to. */
+  function cancel(id) {
+    const op = get('ops', id)
+    if (running.has(id)) running.get(id)()
+    else {
+      put('ops', { ...op, state: 'cancelled', cancellable: false, ended_at: Date.now() })
+      put('apps', { ...get('apps', op.app), op: null, last_op: id, phase: 'not_installed' })
+    }
+    return { op_id: id, at: { ops: streams.ops.seq, apps: streams.apps.seq } }
   }
 
   make.fill(node, scenario)
@@ -140,8 +177,17 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
         case 'POST /api/v1/commands': {
           if (!inside) return deny()
           if (node.refuse) return json(node.refuse.status, node.refuse.body)
-          return json(202, make.obey(node, JSON.parse(body), get))
+          const asked = make.asks(JSON.parse(body), req.headers['confirm-token'])
+          return asked ? json(428, asked) : json(202, make.obey(node, JSON.parse(body), get))
         }
+      }
+      const [, id, what] = /^\/api\/v1\/apps\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? []
+      const row = inside && id && get('apps', id)
+      if (row && what === 'manifest') return json(200, facts(row))
+      if (row && what === 'backups') return json(200, node.backups.filter((x) => x.app === id))
+      if (row?.icon && what === 'icon') {
+        res.writeHead(200, { 'Content-Type': 'image/svg+xml', 'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'" })
+        return res.end(ICON)
       }
       const answer = inside && account.answer(req.method, url.pathname.replace('/api/v1', ''), body)
       if (answer) return json(...answer)
@@ -164,9 +210,13 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
     const send = (msg) => ws.readyState === 1 && ws.send(JSON.stringify(msg))
     const journal = { have: null, waiting: false }
     const logs = new Map() // stream -> seq
-    const client = { ws, push, pushEvents, pushLog }
+    const behind = (stream) => {
+      const c = cursors.get(stream)
+      return c !== undefined && (c.waiting || c.have < streams[stream].seq)
+    }
+    const client = { ws, push, pushEvents, pushLog, behind }
     sockets.add(client)
-    ws.on('close', () => sockets.delete(client))
+    ws.on('close', () => (sockets.delete(client), goOn()))
     send({ t: 'hello', proto: 1, server: 'mock 0', epoch, now_ms: Date.now(), ping_ms: 15_000, session_expires_ms: null, features: FEATURES })
 
     function push(stream) {
@@ -227,6 +277,7 @@ export function startMock({ port = 0, scenario = 'rich', pace = 900, setup = fal
       if (msg.t === 'ack' && cursors.has(msg.stream)) {
         cursors.get(msg.stream).waiting = false
         push(msg.stream)
+        goOn()
       }
       if (msg.t === 'sub') {
         for (const { stream, resume, tail } of msg.streams) {

@@ -1,4 +1,6 @@
 // The scripted state of the mock node.
+import { backup, PLAN } from './catalog.mjs'
+
 export { account } from './account.mjs'
 
 const T0 = Date.now()
@@ -12,6 +14,10 @@ export const PORT_IN_USE = {
   retryable: true,
 }
 
+const ROLLED_BACK = {
+  code: 'deadline', message: 'web is not ready: it answered with 502; it was rolled back to version 1.0.0', hint: 'look into the log', retryable: true,
+}
+
 export const container = (app, service, over = {}) => ({
   service, name: `${app}-${service}`, id: 'f00d'.repeat(16), phase: 'running', health: 'healthy', wait: [], reason: null,
   since: min(42), started_at: min(42), restarts: 0, last_restart: null, last_exit: null, image: `localhost/${app}/${service}:1`, ...over,
@@ -19,11 +25,11 @@ export const container = (app, service, over = {}) => ({
 export const app = (id, name, tagline, over = {}) => ({
   id, name, tagline, version: '1.0.0', installed: true, phase: 'running', reason: null, since: min(42), observed_at: T0,
   confidence: 'live', desired: 'running', op: null, last_op: null, wait: [], restarts: 0, containers: [],
-  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, ...over,
+  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, update: null, backup: null, category: null, icon: false, ...over,
 })
 const stage = (key) => ({ key, state: 'waiting', progress: null, detail: null, started_at: null, ended_at: null })
 export const op = (id, kind, appId, stages) => ({
-  id, kind, app: appId, state: 'queued', stages: stages.map(([key]) => stage(key)), started_at: Date.now(), ended_at: null, error: null, residue: [],
+  id, kind, app: appId, state: 'queued', stages: stages.map(([key]) => stage(key)), started_at: Date.now(), ended_at: null, error: null, residue: [], cancellable: false, late: false,
 })
 const INSTALL = [['check'], ['images', 780], ['secrets'], ['networks'], ['containers'], ['start'], ['ready']]
 
@@ -52,7 +58,7 @@ export function logLines(stream) {
 }
 
 const demo = (over) => app('demo', 'Demo', 'Three small services: a page, an API and a cache.', {
-  launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }],
+  launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }], category: 'demo', icon: true,
   containers: ['cache', 'api', 'web'].map((s) => container('demo', s)), ...over,
 })
 const away = { installed: false, phase: 'not_installed', desired: 'absent', containers: [], launch: [] }
@@ -62,7 +68,7 @@ export function fill(node, scenario) {
   node.put('node', { key: 'store', ok: true, detail: '/var/lib/archipelago/state.db', last_ok: T0 })
   if (scenario === 'scanning') return
   node.put('apps', demo(away))
-  node.put('apps', app('files', 'File Island', 'Your files, on your own hardware.', away))
+  node.put('apps', app('files', 'File Island', 'Your files, on your own hardware.', { ...away, category: 'files' }))
   if (scenario === 'rich') rich(node)
   if (scenario === 'many') many(node)
   tree(node)
@@ -76,11 +82,14 @@ function rich(node) {
   history(node)
   const failed = { ...op('01FAILED', 'install', 'photos', INSTALL), state: 'failed', started_at: min(3), ended_at: min(2), error: PORT_IN_USE }
   failed.stages = failed.stages.map((s, i) => ({ ...s, state: i < 4 ? 'done' : i === 4 ? 'failed' : 'waiting', started_at: i < 5 ? min(3) : null, ended_at: i < 5 ? min(2) : null }))
-  const running = { ...op('01RUNNING', 'install', 'music', INSTALL), state: 'running', started_at: T0 - 34_000 }
+  const running = { ...op('01RUNNING', 'install', 'music', INSTALL), state: 'running', started_at: T0 - 34_000, cancellable: true }
   running.stages = running.stages.map((s, i) => (i === 0 ? { ...s, state: 'done', started_at: T0 - 34_000, ended_at: T0 - 33_000 } : i === 1 ? { ...s, state: 'running', progress: 0.53, detail: '412 of 780 MB', started_at: T0 - 33_000 } : s))
   node.put('ops', failed)
   node.put('ops', running)
-  node.put('apps', demo({ restarts: 1, containers: [container('demo', 'cache', { restarts: 1, last_restart: { cause: ['exited with code 137'], at: min(1) }, since: min(1), started_at: min(1), last_exit: { code: 137, oom: false, at: min(1) } }), container('demo', 'api'), container('demo', 'web')] }))
+  node.backups = [backup('demo', '4f1c2d3e', 30), backup('demo', 'aa11bb22', 150, '0.9.0')]
+  node.put('apps', app('vault', 'Vault', 'Keeps what must not be lost.', { ...away, category: 'security' }))
+  node.put('ops', { ...op('01GONE', 'uninstall', 'vault', [['stop'], ['remove']]), state: 'succeeded', started_at: min(8), ended_at: min(7), residue: ['network vault_default, which a container of another owner uses'] })
+  node.put('apps', demo({ update: '1.1.0', backup: node.backups[0], restarts: 1, containers: [container('demo', 'cache', { restarts: 1, last_restart: { cause: ['exited with code 137'], at: min(1) }, since: min(1), started_at: min(1), last_exit: { code: 137, oom: false, at: min(1) } }), container('demo', 'api'), container('demo', 'web')] }))
   node.put('apps', app('photos', 'Photo Harbour', 'Albums for the whole family, with search and sharing.', { installed: false, phase: 'failed', reason: 'The last installation did not finish.', last_op: '01FAILED', launch: [] }))
   node.put('apps', app('music', 'Music', 'Streams your collection.', { installed: false, phase: 'installing', op: '01RUNNING', since: T0 - 34_000, launch: [] }))
   node.put('apps', app('mempool', 'Mempool', 'Explorer for your own Bitcoin node.', { phase: 'waiting', reason: 'Waits for Bitcoin to finish syncing.', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856, app: 'bitcoin', state: 'progressing', detail: '8 peers', may_skip: true }], containers: [container('mempool', 'db'), container('mempool', 'api', { phase: 'waiting', health: 'none', wait: [{ on: 'bitcoin/synced', condition: 'gate_open', progress: 0.856, app: 'bitcoin', state: 'progressing', detail: '8 peers', may_skip: true }] })] }))
@@ -143,17 +152,34 @@ function tree(node) {
   add('node/server/listener')
 }
 
-export function obey(node, { command, app: id }, get) {
+/** What has to be confirmed: a command that destroys something, without a yes to exactly that. */
+export function asks({ command, app, purge }, confirmed) {
+  if (confirmed || !(command === 'restore' || purge)) return null
+  const plan = command === 'restore' ? PLAN : { removes: [`volume ${app}_data (700 MiB)`], keeps: ['all backups'], dependents: [], type_to_confirm: app }
+  return { ...error('confirm_required', 'Confirm what would be gone.'), confirm: { plan, token: `yes-${command}` } }
+}
+
+export function obey(node, { command, app: id, op: target }, get) {
   const view = get('apps', id)
   const settle = (phase, over = {}) => () => ({ phase, ...over })
   const whole = (service) => container(id, service, { since: Date.now(), started_at: Date.now() })
   const services = ['cache', 'api', 'web'].map(whole)
   switch (command) {
     case 'install':
-      return node.script('install', id, INSTALL, { during: 'installing', after: settle('running', { installed: true, desired: 'running', containers: services, launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }] }) })
+      return node.script('install', id, INSTALL, { during: 'installing', after: (state) => (state === 'succeeded' ? { phase: 'running', installed: true, desired: 'running', containers: services, launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }] } : away) })
     case 'start':
     case 'restart':
       return node.script(command, id, [['start'], ['ready']], { during: 'starting', after: settle('running', { desired: 'running', next_retry: null, reason: null, restarts: 0, containers: view.containers.map((c) => whole(c.service)) }) })
+    case 'cancel':
+      return node.cancel(target)
+    case 'update':
+      return node.script('update', id, [['check'], ['images', 200], ['backup'], ['stop'], ['replace'], ['start'], ['ready']], { during: 'updating', fail: node.failing, error: ROLLED_BACK, after: (state) => ({ phase: 'running', ...(state === 'succeeded' ? { version: view.update, update: null } : {}) }) })
+    case 'backup': {
+      const made = backup(id, `5e5e${node.backups.length}${'0'.repeat(4)}`, 0, view.version)
+      return node.script('backup', id, [['prepare'], ['stop'], ['backup', 700], ['verify'], ['start'], ['ready']], { during: 'backing_up', after: () => (node.backups.push(made), { phase: 'running', backup: made }) })
+    }
+    case 'restore':
+      return node.script('restore', id, [['check'], ['stop'], ['restore', 700], ['verify'], ['start'], ['ready']], { during: 'restoring', after: settle('running') })
     case 'stop':
       return node.script('stop', id, [['stop']], { during: 'stopping', after: settle('stopped', { desired: 'stopped', containers: view.containers.map((c) => ({ ...c, phase: 'exited', health: 'none', since: Date.now() })) }) })
     default:

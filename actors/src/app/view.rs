@@ -60,6 +60,8 @@ impl AppState {
             next_retry: self.parked.values().filter_map(|at| *at).min(),
             update: self.ctx.offers.of(&self.plan.id).filter(|it| self.installed && *it != manifest.version),
             backup: self.backup.clone(),
+            category: manifest.metadata.category.clone(),
+            icon: manifest.metadata.icon.is_some(),
         }
     }
 

@@ -35,8 +35,15 @@ pub(super) fn is_given(ctx: &Ctx, app: &Manifest) -> Result<(), SubmitError> {
 
 /// Refuses an app that cannot work beside those that are on the node.
 pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
+    let id = app.id.clone();
+    let problems = problems(ctx, app).await?;
+    if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(id, problems)) }
+}
+
+/// Why an app cannot work beside those that are on the node; empty where it can.
+pub(crate) async fn problems(ctx: &Ctx, app: Manifest) -> Result<Vec<Problem>, SubmitError> {
     if app.requires.is_empty() && app.conflicts.is_empty() && ctx.store.apps().await?.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let installed = installed(ctx).await?;
     let catalog = call(ctx, name::CATALOG, CatalogMsg::All).await?;
@@ -47,7 +54,7 @@ pub(super) async fn fits(ctx: &Ctx, app: Manifest) -> Result<(), SubmitError> {
         problems.extend(never(ctx, i, require, &others).await);
     }
     problems.extend(let_down(&app, &others, &known));
-    if problems.is_empty() { Ok(()) } else { Err(SubmitError::Unfit(app.id, problems)) }
+    Ok(problems)
 }
 
 /// What others miss where this version takes the place of the one that is there.

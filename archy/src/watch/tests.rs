@@ -45,6 +45,8 @@ pub(crate) fn app(phase: Phase, containers: &[(&str, ContainerPhase)]) -> AppVie
         next_retry: None,
         update: None,
         backup: None,
+        category: None,
+        icon: false,
     }
 }
 

@@ -118,6 +118,8 @@ fn app() -> AppView {
             files: 12,
             bytes: 4_096,
         }),
+        category: Some("examples".into()),
+        icon: true,
     }
 }
 
@@ -375,6 +377,64 @@ fn refusals() {
             ),
         ],
     );
+}
+
+#[test]
+fn facts() {
+    let facts = AppFacts {
+        id: id("demo"),
+        version: "1".into(),
+        installed: true,
+        description: "Counts visits.".into(),
+        license: Some("MIT".into()),
+        website: None,
+        repo: None,
+        support: None,
+        author: Some("The founders".into()),
+        release_notes: None,
+        needs: MachineNeeds {
+            architectures: vec!["amd64".into()],
+            architecture: "amd64".into(),
+            memory: Some(1 << 28),
+            memory_there: Some(1 << 34),
+            storage: None,
+            storage_there: Some(1 << 40),
+            devices: vec![],
+        },
+        requires: vec![RequireFact {
+            name: "chain".into(),
+            providers: vec![id("chain")],
+            gate: Some("synced".into()),
+            version: Some(">=1".into()),
+            optional: false,
+            reason: Some("it reads its blocks".into()),
+        }],
+        ports: vec![PortFact {
+            service: id("web"),
+            published: 8_090,
+            target: 80,
+            protocol: "tcp".into(),
+            host_ip: String::new(),
+        }],
+        data: vec![DataFact {
+            name: "data".into(),
+            place: "demo_data".into(),
+            folder: false,
+            services: vec![id("cache")],
+            backed_up: true,
+        }],
+        networks: vec![NetworkFact { name: "inner".into(), external: false, internal: true }],
+        secrets: vec![SecretFact { name: "db-password".into(), external: false }],
+        backup_stops: true,
+        update: Some(UpdateFact {
+            version: "2".into(),
+            release_notes: Some("Counts faster.".into()),
+            backs_up: true,
+            rolls_back: true,
+        }),
+        problems: vec![],
+    };
+    golden("facts", &[("installed", facts)]);
 }
 
 #[test]

@@ -161,6 +161,21 @@ async fn a_snapshot_has_an_etag_and_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn an_icon_loads_nothing_and_runs_nothing() {
+    let server = start().await;
+    let icon = server.send(&["GET /api/v1/apps/demo/icon HTTP/1.1", BEARER], "").await;
+    assert_eq!((icon.status, icon.body.as_str()), (200, "<svg/>"));
+    assert_eq!(icon.header("content-type"), Some("image/svg+xml"));
+    assert_eq!(icon.header("x-content-type-options"), Some("nosniff"));
+    let policy = icon.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';") && policy.ends_with("sandbox"), "{policy}");
+    assert!(!policy.contains("script"), "{policy}");
+    assert_eq!(server.send(&["GET /api/v1/apps/other/icon HTTP/1.1", BEARER], "").await.status, 404);
+    assert_eq!(server.send(&["GET /api/v1/apps/NO/icon HTTP/1.1", BEARER], "").await.status, 400);
+    assert_eq!(server.send(&["GET /api/v1/apps/other/manifest HTTP/1.1", BEARER], "").await.status, 404);
+}
+
+#[tokio::test]
 async fn logs_are_text_and_a_followed_one_ends_with_the_login() {
     let server = start().await;
     let (app, service) = ("demo".parse().unwrap(), "cache".parse().unwrap());

@@ -56,6 +56,17 @@ export async function login(page, secret) {
   await live.waitFor()
 }
 
+/** Two keys one right after the other, however slow the machine is: both carry the time at which they were pressed. */
+export async function chord(page, ...keys) {
+  const cdp = await page.context().newCDPSession(page)
+  const timestamp = Date.now() / 1_000
+  for (const key of keys) {
+    await cdp.send('Input.dispatchKeyEvent', { type: 'keyDown', key, text: key, timestamp })
+    await cdp.send('Input.dispatchKeyEvent', { type: 'keyUp', key, timestamp })
+  }
+  await cdp.detach()
+}
+
 /** Fails on any violation, best practices included, in every view. */
 export async function assertAccessible(page, what, views = VIEWS) {
   const size = page.viewportSize()

@@ -1,6 +1,6 @@
 // The few things that go over HTTP: who may, commands, and old pages of the journal. State never does.
 import type {
-  ApiError, AuthView, Command, CommandAccepted, ErrorCode, EventPage, LoginRequest, PasswordRequest, SessionView, SetupRequest,
+  ApiError, AppFacts, AuthView, BackupView, Command, CommandAccepted, ErrorCode, EventPage, LoginRequest, PasswordRequest, SessionView, SetupRequest,
   TokenCreated, TokenRequest, TokenView, TotpSecret,
 } from '../protocol/archy'
 
@@ -61,6 +61,8 @@ export const api = {
   tokens: () => request<TokenView[]>('GET', '/tokens'),
   makeToken: (body: TokenRequest) => request<TokenCreated>('POST', '/tokens', body),
   endToken: (id: string) => request<null>('DELETE', `/tokens/${encodeURIComponent(id)}`),
+  facts: (app: string) => request<AppFacts>('GET', `/apps/${encodeURIComponent(app)}/manifest`),
+  backups: (app: string) => request<BackupView[]>('GET', `/apps/${encodeURIComponent(app)}/backups`),
   events: (before: number, limit: number) => request<EventPage>('GET', `/events?before=${before}&limit=${limit}`),
   command: (command: Command, key: string, confirm?: string) =>
     request<CommandAccepted>('POST', '/commands', command, {

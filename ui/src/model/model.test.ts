@@ -11,12 +11,12 @@ import { flatten, move } from './tree'
 const app = (over: Partial<AppView> = {}): AppView => ({
   id: 'demo', name: 'Demo', tagline: '', version: '1', installed: true, phase: 'running', reason: null, since: 0,
   observed_at: 0, confidence: 'live', desired: 'running', op: null, last_op: null, wait: [], restarts: 0, containers: [],
-  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, update: null, backup: null, ...over,
+  launch: [{ name: 'web', scheme: 'http', port: 8080, path: '/' }], next_retry: null, update: null, backup: null, category: null, icon: false, ...over,
 })
 const stage = (key: string, state: Stage['state'], progress: number | null = null): Stage =>
   ({ key, state, progress, detail: null, started_at: null, ended_at: null })
 const op = (over: Partial<OpView> = {}): OpView =>
-  ({ id: '01', kind: 'install', app: 'demo', state: 'running', stages: [], started_at: 0, ended_at: null, error: null, residue: [], ...over })
+  ({ id: '01', kind: 'install', app: 'demo', state: 'running', stages: [], started_at: 0, ended_at: null, error: null, residue: [], cancellable: false, late: false, ...over })
 
 describe('phase', () => {
   test('what needs attention comes first, stopped last', () => {

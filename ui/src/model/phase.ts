@@ -86,7 +86,7 @@ export function byUrgency(a: AppView, b: AppView): number {
   return rank(a.phase) - rank(b.phase) || a.name.localeCompare(b.name) || a.id.localeCompare(b.id)
 }
 
-export type Verb = 'install' | 'start' | 'start_anyway' | 'stop' | 'restart' | 'uninstall'
+export type Verb = 'install' | 'start' | 'start_anyway' | 'stop' | 'restart' | 'update' | 'uninstall'
 /** `look`: what it waits for is shown on its page. */
 export type Primary =
   | { readonly kind: 'open' | 'look' }
@@ -121,6 +121,13 @@ export function maySkip(app: AppView): boolean {
 
 /** What the overflow menu offers. */
 export function menuOf(app: AppView): Verb[] {
+  return hasUpdate(app) ? ['update', ...verbsOf(app)] : verbsOf(app)
+}
+
+/** Whether the catalog has another version of what is installed. */
+export const hasUpdate = (app: AppView): boolean => app.installed && app.update !== null
+
+function verbsOf(app: AppView): Verb[] {
   switch (app.phase) {
     case 'waiting':
       return maySkip(app) ? ['start_anyway', 'restart', 'stop', 'uninstall'] : ['restart', 'stop', 'uninstall']

@@ -1,3 +1,4 @@
+import { webLink } from './facts'
 import { describe, expect, test } from 'vitest'
 import type { Event, GateView, TreeView } from '../protocol/archy'
 import { browserOf } from './agent'
@@ -129,4 +130,10 @@ test('browsers are called by their names', () => {
   expect(browserOf('Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1')).toBe('Safari, iPhone')
   expect(browserOf('archy 0.1.0')).toBe('archy 0.1.0')
   expect(browserOf('')).toBe(null)
+})
+
+test('links of a manifest are web addresses or none', () => {
+  expect(['https://example.org/x', 'http://a', 'javascript:alert(1)', 'https://a b', 'data:text/html,x', null].map(webLink)).toEqual([
+    'https://example.org/x', 'http://a', null, null, null, null,
+  ])
 })

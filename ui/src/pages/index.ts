@@ -1,10 +1,8 @@
 // Which component shows which place. What people see first is in the first load, the rest comes when it is asked for.
-import { defineAsyncComponent, type AsyncComponentLoader, type Component } from 'vue'
+import type { Component } from 'vue'
+import { lazy } from '../lazy'
 import type { Place } from '../state/route'
 import AppsPage from './AppsPage.vue'
-
-/** A part that is loaded when it is first shown; a failed load is tried again by the next visit. */
-export const lazy = (loader: AsyncComponentLoader): Component => defineAsyncComponent({ loader, delay: 200 })
 
 export const pages: Record<Place['page'], Component> = {
   apps: AppsPage,

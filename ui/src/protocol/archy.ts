@@ -224,7 +224,15 @@ update: string | null,
 /**
  * Its last backup.
  */
-backup: BackupView | null, };
+backup: BackupView | null, 
+/**
+ * Category in the store.
+ */
+category: string | null, 
+/**
+ * Whether it has an icon: `GET /api/v1/apps/{app}/icon`.
+ */
+icon: boolean, };
 
 export type OpKind = "install" | "start" | "stop" | "restart" | "uninstall" | "update" | "backup" | "restore";
 
@@ -633,6 +641,226 @@ tagline: string,
  * Version.
  */
 version: string, };
+
+export type AppFacts = { 
+/**
+ * Id.
+ */
+id: AppId, 
+/**
+ * Version.
+ */
+version: string, 
+/**
+ * Whether these are the facts of what is installed.
+ */
+installed: boolean, 
+/**
+ * A few sentences on what it is.
+ */
+description: string, 
+/**
+ * Licence of the app (SPDX).
+ */
+license: string | null, 
+/**
+ * Website.
+ */
+website: string | null, 
+/**
+ * Source code.
+ */
+repo: string | null, 
+/**
+ * Where to ask for help.
+ */
+support: string | null, 
+/**
+ * Who made the manifest.
+ */
+author: string | null, 
+/**
+ * What is new in this version.
+ */
+release_notes: string | null, 
+/**
+ * What it needs of the machine, beside what the machine has.
+ */
+needs: MachineNeeds, 
+/**
+ * Other apps that it needs.
+ */
+requires: Array<RequireFact>, 
+/**
+ * Ports that it publishes.
+ */
+ports: Array<PortFact>, 
+/**
+ * Where its data are.
+ */
+data: Array<DataFact>, 
+/**
+ * Its networks.
+ */
+networks: Array<NetworkFact>, 
+/**
+ * Its secrets; their values are told to nobody.
+ */
+secrets: Array<SecretFact>, 
+/**
+ * Whether it is stopped while it is backed up.
+ */
+backup_stops: boolean, 
+/**
+ * What an update to the catalog's version would bring, where that is another one.
+ */
+update: UpdateFact | null, 
+/**
+ * Why it cannot be installed beside what is on the node; empty for what is installed.
+ */
+problems: Array<Problem>, };
+
+export type MachineNeeds = { 
+/**
+ * Processors it runs on; empty: on all.
+ */
+architectures: Array<string>, 
+/**
+ * The machine's processor, in the same words.
+ */
+architecture: string, 
+/**
+ * Memory that it needs, in bytes.
+ */
+memory: number | null, 
+/**
+ * Memory of the machine in bytes, where it is known.
+ */
+memory_there: number | null, 
+/**
+ * Free space that it needs, in bytes.
+ */
+storage: number | null, 
+/**
+ * Free space for data in bytes, where it is known.
+ */
+storage_there: number | null, 
+/**
+ * Devices that have to be there.
+ */
+devices: Array<string>, };
+
+export type RequireFact = { 
+/**
+ * What is needed: an app's id or a capability.
+ */
+name: string, 
+/**
+ * Apps that would do, those that are on the node first.
+ */
+providers: Array<AppId>, 
+/**
+ * The gate of it that has to be open.
+ */
+gate: string | null, 
+/**
+ * Which versions will do.
+ */
+version: string | null, 
+/**
+ * Whether the app runs without it, too.
+ */
+optional: boolean, 
+/**
+ * Why, for people.
+ */
+reason: string | null, };
+
+export type PortFact = { 
+/**
+ * Whose it is.
+ */
+service: ServiceName, 
+/**
+ * Port on the node.
+ */
+published: number, 
+/**
+ * Port in the container.
+ */
+target: number, 
+/**
+ * `tcp` or `udp`.
+ */
+protocol: string, 
+/**
+ * Address on the node; empty: all.
+ */
+host_ip: string, };
+
+export type DataFact = { 
+/**
+ * Its name in the manifest.
+ */
+name: string, 
+/**
+ * The volume's name in the engine, or the folder's path on the node.
+ */
+place: string, 
+/**
+ * Whether it is a folder; else it is a volume.
+ */
+folder: boolean, 
+/**
+ * Services that use it.
+ */
+services: Array<ServiceName>, 
+/**
+ * Whether backups hold it.
+ */
+backed_up: boolean, };
+
+export type NetworkFact = { 
+/**
+ * Its name in the manifest.
+ */
+name: string, 
+/**
+ * Whether it is shared with other apps.
+ */
+external: boolean, 
+/**
+ * Whether it leads nowhere else.
+ */
+internal: boolean, };
+
+export type SecretFact = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Whether the owner gives it; else the node generates it once.
+ */
+external: boolean, };
+
+export type UpdateFact = { 
+/**
+ * The version.
+ */
+version: string, 
+/**
+ * What is new in it.
+ */
+release_notes: string | null, 
+/**
+ * Whether the data are backed up before.
+ */
+backs_up: boolean, 
+/**
+ * Whether the node goes back by itself where the new version does not become ready.
+ */
+rolls_back: boolean, };
 
 export type BackupView = { 
 /**
@@ -1189,5 +1417,7 @@ export type AppId = string;
 export type ServiceName = string;
 
 export type OpId = string;
+
+export type SnapshotId = string;
 
 export type StreamName = StreamId | "events" | `logs:${string}/${string}`;

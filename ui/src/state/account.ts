@@ -1,7 +1,8 @@
 // Lists that are asked for, not pushed: sessions and tokens. Asked for when they are shown and after a change.
-import { shallowRef, type ShallowRef } from 'vue'
+import type { ShallowRef } from 'vue'
 import { t } from '../i18n'
 import type { Failure, Result } from '../api/http'
+import { useAsked } from './asked'
 
 export interface Listed<T> {
   readonly list: ShallowRef<readonly T[] | null>
@@ -12,20 +13,13 @@ export interface Listed<T> {
 }
 
 export function useListed<T>(ask: () => Promise<Result<T[]>>): Listed<T> {
-  const list: ShallowRef<readonly T[] | null> = shallowRef(null)
-  const error: ShallowRef<Failure | null> = shallowRef(null)
-  async function load() {
-    const answer = await ask()
-    if (answer.ok) list.value = answer.value
-    error.value = answer.ok ? null : answer.error
-  }
+  const { value: list, error, load } = useAsked(ask)
   async function change(work: Promise<Result<unknown>>) {
     const answer = await work
     if (answer.ok) await load()
     else error.value = answer.error
     return answer.ok
   }
-  void load()
   return { list, error, load, change }
 }
 

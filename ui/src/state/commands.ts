@@ -2,15 +2,16 @@
 import { shallowReactive, watchEffect } from 'vue'
 import { api, uuid, type Failure } from '../api/http'
 import { reached, type Barrier } from '../model/barrier'
-import type { AppId, Command, Plan } from '../protocol/archy'
+import type { AppId, Command, OpId, Plan } from '../protocol/archy'
 import { client, ops } from './node'
 
 export type Verb = Command['command']
 
+/** Those that need to know nothing but the app. */
+export type Simple = Exclude<Verb, 'uninstall' | 'restore' | 'cancel'>
+
 export interface Request {
-  readonly verb: Verb
-  /** With `uninstall`: the data go, too. */
-  readonly purge: boolean
+  readonly command: Command
   readonly key: string
   /** `sent`: no answer yet; `accepted`: recorded, not on the page yet; `refused`: see `error`; `asks`: see `plan`. */
   readonly state: 'sent' | 'accepted' | 'refused' | 'asks'
@@ -22,6 +23,11 @@ export interface Request {
   /** What the node wants to have confirmed first. */
   readonly plan: Plan | null
 }
+
+/** Called with every command that the node has accepted, and its operation. */
+export type Listener = (command: Command, op: OpId) => void
+const listeners = new Set<Listener>()
+export const onAccepted = (tell: Listener): void => void listeners.add(tell)
 
 const SLOW_MS = 3_000
 const requests = shallowReactive(new Map<AppId, Request>())
@@ -42,31 +48,34 @@ export function dismiss(app: AppId): void {
 /** Says yes to the plan that the node has shown. */
 export async function confirm(app: AppId): Promise<void> {
   const asked = requests.get(app)
-  if (asked?.state === 'asks') await send(asked.verb, app, { purge: asked.purge, token: asked.error?.confirm?.token })
+  if (asked?.state === 'asks') await give(asked.command, asked.error?.confirm?.token)
 }
 
-const commandOf = (verb: Verb, app: AppId, purge: boolean): Command =>
-  verb === 'uninstall' ? { command: verb, app, purge } : { command: verb, app }
+const same = (a: Command, b: Command) => JSON.stringify(a) === JSON.stringify(b)
 
-export async function send(verb: Verb, app: AppId, { purge = false, token }: { purge?: boolean; token?: string | undefined } = {}): Promise<void> {
+export const send = (verb: Simple, app: AppId): Promise<void> => give({ command: verb, app })
+
+export async function give(command: Command, token?: string): Promise<void> {
+  const { app } = command
   if (isPending(app)) return
   const before = requests.get(app)
   // After a lost answer the same key is sent again: the node then does it once, whether it had heard it or not.
-  const again = before?.verb === verb && before.purge === purge && before.error?.code === 'unreachable'
+  const again = before !== undefined && same(before.command, command) && before.error?.code === 'unreachable'
   const first: Request = {
-    verb, purge, key: again ? before.key : uuid(), state: 'sent', barrier: null, opId: null, slow: false, error: null, plan: null,
+    command, key: again ? before.key : uuid(), state: 'sent', barrier: null, opId: null, slow: false, error: null, plan: null,
   }
   requests.set(app, first)
   const slow = setTimeout(() => {
     const now = requests.get(app)
     if (now?.key === first.key && isPending(app)) requests.set(app, { ...now, slow: true })
   }, SLOW_MS)
-  const answer = await api.command(commandOf(verb, app, purge), first.key, token)
+  const answer = await api.command(command, first.key, token)
   const now = requests.get(app)
   if (now?.key !== first.key) return
   if (answer.ok) {
     const { at, op_id } = answer.value
     requests.set(app, { ...now, state: 'accepted', opId: op_id, barrier: { at, epoch: ops.meta.value.epoch } })
+    for (const tell of listeners) tell(command, op_id)
     return
   }
   clearTimeout(slow)

@@ -14,6 +14,7 @@ export function close(): void {
 
 /** `g`, then one of these. */
 export const GO_KEYS: Record<string, PageName> = { a: 'apps', s: 'store', v: 'activity', n: 'node', t: 'tree', e: 'settings' }
+/** By when the keys were pressed, not by when a busy page came to them. */
 const CHORD_MS = 1_500
 let chordUntil = 0
 
@@ -36,8 +37,8 @@ export function onShortcut(ev: KeyboardEvent): void {
     if (field) field.focus()
     else open('palette')
   } else if (ev.key === 'g') {
-    chordUntil = performance.now() + CHORD_MS
-  } else if (performance.now() < chordUntil) {
+    chordUntil = ev.timeStamp + CHORD_MS
+  } else if (ev.timeStamp < chordUntil) {
     chordUntil = 0
     const page = GO_KEYS[ev.key]
     if (!page) return

@@ -5,7 +5,7 @@ export const ROUTES = {
   apps: '/', store: '/store', activity: '/activity', node: '/node', tree: '/tree', settings: '/settings',
 } as const
 export type PageName = keyof typeof ROUTES
-export const TABS = ['overview', 'activity', 'logs', 'containers'] as const
+export const TABS = ['overview', 'activity', 'logs', 'containers', 'data', 'config'] as const
 export type Tab = (typeof TABS)[number]
 
 export type Place =

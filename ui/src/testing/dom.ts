@@ -37,10 +37,10 @@ const T = 1_795_215_600_000
 export const appRow = (over: Partial<AppView> = {}): AppView => ({
   id: 'demo', name: 'Demo', tagline: '', version: '1', installed: true, phase: 'running', reason: null, since: T, observed_at: T, confidence: 'live',
   desired: 'running', op: null, last_op: null, wait: [], restarts: 0, containers: [], launch: [{ name: 'web', scheme: 'http', port: 8090, path: '/' }],
-  next_retry: null, update: null, backup: null, ...over,
+  next_retry: null, update: null, backup: null, category: null, icon: false, ...over,
 })
 export const opRow = (over: Partial<OpView> = {}): OpView => ({
-  id: '01', kind: 'install', app: 'demo', state: 'running', started_at: T, ended_at: null, error: null, residue: [],
+  id: '01', kind: 'install', app: 'demo', state: 'running', started_at: T, ended_at: null, error: null, residue: [], cancellable: false, late: false,
   stages: [
     { key: 'check', state: 'done', progress: null, detail: null, started_at: T, ended_at: T },
     { key: 'images', state: 'running', progress: 0.5, detail: null, started_at: T, ended_at: null },

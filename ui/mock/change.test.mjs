@@ -1,0 +1,232 @@
+// What changes an app beyond starting and stopping: updates, backups, cancelling, taking back, and what the store says before.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { choose } from '../../tests/ui/support/page.mjs'
+import { bench } from './bench.mjs'
+
+const b = bench()
+const asked = (path) => b.seen.requests.filter((r) => r === `GET /api/v1${path}`).length
+
+test('an update says what changes, shows its stages, and is the new version only when it is done', async () => {
+  await b.enter({ pace: 40 })
+  await b.card('demo').getByTestId('update-chip').getByText('Version 1.1.0 available').waitFor()
+  await b.card('demo').getByTestId('update-chip').click()
+  await b.page.getByTestId('update').click()
+  const dialog = b.page.getByTestId('confirm')
+  await dialog.getByText('Version 1.0.0 becomes version 1.1.0.').waitFor()
+  await dialog.getByTestId('release-notes').getByText('Counts twice as fast.').waitFor()
+  await dialog.getByText('Its data are backed up before.').waitFor()
+  b.node.stopAt = 'backup'
+  await b.page.getByTestId('confirm-yes').click()
+  await b.page.locator('[data-app-page=demo][data-phase=updating]').getByText('Version 1.0.0').waitFor()
+  await b.page.locator('[data-op=update] [data-stage=backup][data-stage-state=running]').waitFor()
+  b.node.resume()
+  await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.1.0').waitFor()
+  assert.equal(await b.page.getByTestId('update').count(), 0)
+})
+
+test('an update that was rolled back is a failure, says why, and that the old version is back', async () => {
+  await b.enter()
+  b.node.failing = 'ready'
+  await b.page.goto('/apps/demo')
+  await b.page.getByTestId('update').click()
+  await b.page.getByTestId('confirm').getByTestId('release-notes').waitFor()
+  await b.page.getByTestId('confirm-yes').click()
+  const note = b.page.locator('[data-failed-op]')
+  await note.getByText('Updating failed').waitFor()
+  await note.getByText('it answered with 502; it was rolled back to version 1.0.0').waitFor()
+  await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.0.0').waitFor()
+  await b.page.getByTestId('update').waitFor()
+  // A retry is a new attempt, with a bar of its own.
+  Object.assign(b.node, { failing: null, stopAt: 'images' })
+  await note.getByTestId('retry').click()
+  await b.page.locator('[data-op=update]').getByTestId('attempt').getByText('Attempt 2').waitFor()
+  b.node.resume()
+  await b.page.locator('[data-app-page=demo][data-phase=running]').getByText('Version 1.1.0').waitFor()
+})
+
+test('backups are listed when the tab opens and when one was made, and never in between', async () => {
+  await b.enter({ pace: 40 })
+  await b.page.goto('/apps/demo')
+  await b.page.getByTestId('tab-data').waitFor()
+  assert.equal(asked('/apps/demo/backups'), 0)
+  await b.page.getByTestId('tab-data').click()
+  await b.page.locator('[data-backup="4f1c2d3e"]').waitFor()
+  await b.page.getByTestId('last-backup').getByText('Last backup').waitFor()
+  await b.page.getByTestId('places').getByText('demo_data').waitFor()
+  assert.equal(asked('/apps/demo/backups'), 1)
+  for (let i = 0; i < 20; i++) b.node.put('apps', { ...b.row('apps', 'demo'), observed_at: Date.now(), restarts: i })
+  await b.page.getByText('19 restarts').first().waitFor()
+  assert.equal(asked('/apps/demo/backups'), 1)
+  b.node.stopAt = 'verify'
+  await b.page.getByTestId('backup-now').click()
+  await b.page.locator('[data-app-page=demo][data-phase=backing_up]').waitFor()
+  b.node.resume()
+  await b.page.locator('[data-backup]').nth(2).waitFor()
+  await b.page.getByTestId('last-backup').getByText(/[0-9]+s ago/).waitFor()
+  // Asked when its operation began, and when it had ended.
+  assert.equal(asked('/apps/demo/backups'), 3)
+})
+
+test('a restore is asked for with what it takes, and sent only with a yes to that', async () => {
+  await b.enter()
+  await b.page.goto('/apps/demo/data')
+  const bodies = []
+  b.page.on('request', (r) => r.method() === 'POST' && bodies.push([r.postDataJSON(), r.headers()['confirm-token']]))
+  await b.page.locator('[data-backup="aa11bb22"]').getByTestId('restore').click()
+  const dialog = b.page.getByTestId('confirm')
+  await dialog.getByText('the data of volume demo_data as they are now').waitFor()
+  await dialog.getByTestId('data-kept').getByText('all backups').waitFor()
+  assert.equal(b.row('apps', 'demo').phase, 'running')
+  b.node.stopAt = 'restore'
+  await b.page.getByTestId('confirm-yes').click()
+  await b.page.locator('[data-app-page=demo][data-phase=restoring]').waitFor()
+  b.node.resume()
+  await b.page.locator('[data-app-page=demo][data-phase=running]').waitFor()
+  const command = { command: 'restore', app: 'demo', snapshot: 'aa11bb22' }
+  assert.deepEqual(bodies, [[command, undefined], [command, 'yes-restore']])
+})
+
+test('a node without backups says so, and offers none', async () => {
+  await b.enter()
+  await b.page.route('**/api/v1/apps/demo/backups', (route) => route.fulfill({ status: 404, json: { code: 'not_found', message: 'no', hint: null, op_id: null, problems: [] } }))
+  await b.page.goto('/apps/demo/data')
+  await b.page.getByTestId('backups').getByText('This node does not take backups.').waitFor()
+  assert.equal(await b.page.getByTestId('backup-now').count(), 0)
+})
+
+test('what runs is cancelled where the node allows it: from its page, and from the tray', async () => {
+  await b.enter({ pace: 60_000 })
+  await b.page.goto('/apps/files')
+  await b.page.getByTestId('primary-install').click()
+  const op = b.page.locator('[data-op=install]').first()
+  await op.getByTestId('cancel-op').click()
+  await b.page.locator('[data-app-page=files][data-phase=not_installed]').waitFor()
+  assert.equal(await b.page.getByTestId('error').count(), 0, 'what was asked for is no failure')
+  await b.page.getByTestId('tray').click()
+  await b.page.getByTestId('tray-panel').locator('[data-op=install]').getByTestId('cancel-op').click()
+  await b.page.getByTestId('tray-count').waitFor({ state: 'detached' })
+  const row = { ...b.row('ops', '01FAILED'), id: '01STUCK', app: 'demo', kind: 'restart', state: 'running', ended_at: null, error: null, cancellable: false }
+  b.node.put('ops', row)
+  b.node.put('apps', { ...b.row('apps', 'demo'), op: '01STUCK', phase: 'restarting' })
+  await b.page.goto('/apps/demo')
+  await b.page.getByTestId('progress').first().waitFor()
+  assert.equal(await b.page.getByTestId('cancel-op').count(), 0)
+  assert.equal(await b.page.getByTestId('late').count(), 0)
+  b.node.put('ops', { ...row, late: true, cancellable: true })
+  const late = b.page.getByTestId('progress').first()
+  await late.getByText('Taking longer than usual').waitFor()
+  await late.getByRole('link', { name: 'View log' }).waitFor()
+  await late.getByTestId('cancel-op').waitFor()
+})
+
+test('a stop is taken back by a start, sent when the stop has ended', async () => {
+  await b.enter({ pace: 150 })
+  const commands = []
+  b.page.on('request', (r) => r.url().endsWith('/commands') && commands.push(r.postDataJSON().command))
+  await b.card('demo').waitFor()
+  b.node.stopAt = 'stop'
+  await choose(b.page, 'demo', 'stop')
+  await b.page.getByTestId('undo').click()
+  await b.page.getByTestId('undo-bar').getByText('started again as soon as it has stopped').waitFor()
+  assert.deepEqual(commands, ['stop'])
+  b.node.resume()
+  await b.page.locator('[data-app=demo][data-phase=running]').waitFor()
+  assert.deepEqual(commands, ['stop', 'start'])
+  await b.page.getByTestId('undo-bar').waitFor({ state: 'detached' })
+})
+
+test('an uninstall that keeps the data is taken back by an install; an offer goes by itself, and never destroys', async () => {
+  await b.open()
+  await b.page.clock.install()
+  await b.page.goto('/')
+  await b.page.getByTestId('login').locator('input').first().fill('mock')
+  await b.page.getByTestId('login-submit').click()
+  await b.card('wiki').waitFor()
+  await choose(b.page, 'wiki', 'uninstall')
+  await b.page.getByTestId('confirm-yes').click()
+  await b.page.getByTestId('undo-bar').getByText('Wiki is uninstalled. Its data are kept.').waitFor()
+  await b.page.getByTestId('undo').click()
+  await b.card('wiki').and(b.page.locator('[data-phase=running]')).waitFor()
+  await choose(b.page, 'wiki', 'stop')
+  await b.page.getByTestId('undo').waitFor()
+  await b.page.mouse.move(0, 0)
+  // Not from under somebody who reads it.
+  await b.page.getByTestId('undo').focus()
+  await b.page.clock.fastForward(11_000)
+  await b.page.clock.fastForward(11_000)
+  await b.page.getByTestId('undo').blur()
+  await b.page.locator('[data-app=wiki][data-phase=stopped]').waitFor()
+  assert.equal(await b.page.getByTestId('undo').count(), 1)
+  await b.page.clock.fastForward(11_000)
+  await b.page.getByTestId('undo-bar').waitFor({ state: 'detached' })
+  await b.page.locator('[data-app=wiki][data-phase=stopped]').waitFor()
+})
+
+test('what an uninstall left behind is said where the app was and in the tray, with what to do', async () => {
+  await b.enter()
+  await b.page.goto('/store')
+  const note = b.page.locator('[data-store-app=vault] [data-residue]')
+  await note.getByText('network vault_default, which a container of another owner uses').waitFor()
+  await note.getByText('Remove it by hand').waitFor()
+  await b.page.getByTestId('tray').click()
+  await b.page.getByTestId('tray-panel').locator('[data-residue="01GONE"]').waitFor()
+  await b.page.goto('/apps/vault')
+  await b.page.locator('[data-residue="01GONE"]').waitFor()
+})
+
+test('the store: categories are in the address, search finds them too, icons or islands', async () => {
+  await b.enter()
+  await b.page.goto('/store')
+  await b.page.locator('[data-category=files]').click()
+  await b.page.locator('[data-store-app=demo]').waitFor({ state: 'detached' })
+  assert.match(b.page.url(), /category=files/)
+  await b.page.reload()
+  await b.page.locator('[data-store-app=files]').waitFor()
+  assert.equal(await b.page.locator('[data-store-app]').count(), 1)
+  await b.page.getByTestId('categories').getByText('All categories').click()
+  await b.page.locator('[data-store-app=demo] [data-testid=icon]').waitFor()
+  await b.page.locator('[data-store-app=files] .tile').waitFor()
+  await b.page.keyboard.press('/')
+  await b.page.keyboard.type('security')
+  await b.page.locator('[data-store-app=demo]').waitFor({ state: 'detached' })
+  await b.page.locator('[data-store-app=vault]').waitFor()
+  // A picture that cannot be had is an island again.
+  await b.page.route('**/icon**', (route) => route.fulfill({ status: 404 }))
+  await b.page.goto('/apps/demo')
+  await b.page.locator('[data-app-page=demo] .tile').waitFor()
+})
+
+test('before an install the node says whether the app fits it; one that does not is installed only on purpose', async () => {
+  await b.enter()
+  const commands = []
+  b.page.on('request', (r) => r.url().endsWith('/commands') && commands.push(r.postDataJSON()))
+  await b.page.goto('/apps/vault')
+  const needs = b.page.getByTestId('needs')
+  await needs.and(b.page.locator('[data-fits=false]')).getByText('it cannot be installed beside Wiki: uninstall wiki first').waitFor()
+  await needs.locator('[data-need=memory][data-fit=short]').getByText('needs 32.0 GiB; this node has 16.0 GiB').waitFor()
+  await needs.locator('[data-require=bitcoin]').getByText('Running').waitFor()
+  await needs.locator('[data-require=mail]').getByText('Not in the catalog').waitFor()
+  await b.page.getByTestId('primary-install').click()
+  const dialog = b.page.getByTestId('confirm')
+  await dialog.getByText('Not enough').waitFor()
+  await b.page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  assert.deepEqual(commands, [])
+  await b.page.goto('/apps/files')
+  await b.page.getByTestId('needs').and(b.page.locator('[data-fits=true]')).getByText('Works on this node').waitFor()
+  await b.page.getByTestId('primary-install').click()
+  await b.page.locator('[data-app-page=files][data-phase=running]').waitFor()
+  assert.deepEqual(commands, [{ command: 'install', app: 'files' }])
+})
+
+test('the configuration names ports, networks and secrets, and no secret’s value', async () => {
+  await b.enter()
+  const answer = b.page.waitForResponse('**/api/v1/apps/demo/manifest')
+  await b.page.goto('/apps/demo/config')
+  await b.page.getByTestId('ports').getByText('8090/tcp').waitFor()
+  await b.page.getByTestId('secrets').getByText('db-password').waitFor()
+  await b.page.getByTestId('secrets').getByText('given by you').waitFor()
+  await b.page.getByRole('link', { name: 'Source code' }).waitFor()
+  assert.deepEqual(Object.keys((await (await answer).json()).secrets[0]), ['name', 'external'])
+})
