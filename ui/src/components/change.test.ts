@@ -39,7 +39,7 @@ afterEach(async () => {
 describe('a container', () => {
   const row = (over: Partial<ContainerView> = {}): ContainerView => ({
     service: 'api', name: 'demo-api', id: null, phase: 'running', health: 'healthy', wait: [], reason: null, since: 0, started_at: null, restarts: 2,
-    last_restart: null, last_exit: null, image: 'x', ...over,
+    last_restart: null, last_exit: null, ended: null, image: 'x', ...over,
   })
   test('tells why it was restarted, the nearest cause first, wherever it is shown', () => {
     const last_restart = { cause: ['cache exited with code 137', 'out of memory'], at: 0 }
