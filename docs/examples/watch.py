@@ -3,8 +3,8 @@
 
     ARCHY_TOKEN=... python3 watch.py http://127.0.0.1:8420 [app-to-install]
 
-It needs the package websockets (Debian: python3-websockets). It ends when the install has ended; without one it goes
-on. A program that stays connected should also come back with `resume` after a loss: this one shows the least.
+It needs the package websockets (Debian: python3-websockets). It ends when the install has failed or the app runs;
+without one it goes on. A program that stays connected should also come back with `resume` after a loss: this one shows the least.
 """
 
 import asyncio
@@ -95,8 +95,12 @@ async def main(base, app):
             elif wanted in stream.rows:
                 op = stream.rows[wanted]
                 print("install", op["state"], flush=True)
-                if op["state"] in ("succeeded", "failed", "cancelled", "interrupted"):
-                    return 0 if op["state"] == "succeeded" else 1
+                if op["state"] in ("failed", "cancelled", "interrupted"):
+                    return 1
+            # Streams are apart: the row of the app may come before or after that of the operation.
+            done = streams["ops"].rows.get(wanted, {}).get("state") == "succeeded"
+            if done and streams["apps"].rows.get(app, {}).get("phase") == "running":
+                return 0
             # After it was shown: the node sends the next frame of this stream only now.
             await say({"t": "ack", "stream": frame["stream"], "seq": frame["seq"]})
 

@@ -22,6 +22,7 @@ mod id;
 mod metrics;
 mod secret;
 mod stream;
+mod tree;
 mod view;
 
 pub use account::{
@@ -44,10 +45,10 @@ pub use id::{AppId, IdError, OpId, ServiceName, SnapshotId};
 pub use metrics::{ContainerMetrics, MetricsView};
 pub use secret::{SecretAccepted, SecretRequest, SecretView};
 pub use stream::{Row, StreamId, StreamName};
+pub use tree::{Intensity, TreeKind, TreeState, TreeView};
 pub use view::{
-    AppView, CatalogEntry, Confidence, ContainerPhase, ContainerView, Desired, ExitView, Health, Intensity,
-    LaunchUrl, NodeView, OpError, OpKind, OpState, OpView, Phase, RestartView, Stage, StageState, TreeKind,
-    TreeState, TreeView, WaitView,
+    AppView, CatalogEntry, Confidence, ContainerPhase, ContainerView, Desired, ExitView, Health, LaunchUrl,
+    NodeView, OpError, OpKind, OpState, OpView, Phase, RestartView, Stage, StageState, WaitView,
 };
 
 #[cfg(test)]

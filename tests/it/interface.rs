@@ -182,5 +182,5 @@ async fn a_client_in_python_installs_an_app_and_sees_it_run() {
     assert!(output.status.success(), "{text}\n{error}");
     assert!(text.contains("install succeeded"), "{text}");
     assert!(text.contains("shop installing"), "{text}");
-    assert!(text.contains("shop running") || text.contains("shop starting"), "{text}");
+    assert!(text.contains("shop running"), "{text}");
 }
