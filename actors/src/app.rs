@@ -110,6 +110,8 @@ pub(crate) enum AppMsg {
     SetDesired(Desired, RpcReplyPort<Result<(), StoreError>>),
     /// Call, from an operation: the install has succeeded.
     Installed(RpcReplyPort<Result<(), StoreError>>),
+    /// Call: when everything that you were told before is done and shown.
+    Sync(RpcReplyPort<()>),
     /// Call: you are off the node; publish that as your last row.
     Forgotten(RpcReplyPort<()>),
 }
@@ -309,6 +311,14 @@ impl Actor for App {
                 let written = state.ctx.store.set_installed(&state.plan.id).await;
                 state.installed |= written.is_ok();
                 let _ = reply.send(written);
+            }
+            AppMsg::Sync(reply) => {
+                state.weigh().await?;
+                state.steer();
+                state.show();
+                // The caller may have given up.
+                let _ = reply.send(());
+                return Ok(());
             }
             AppMsg::Forgotten(reply) => {
                 state.forgotten = true;

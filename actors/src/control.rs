@@ -22,7 +22,7 @@ use crate::{
 };
 use apps::Manifest;
 use protocol::{
-    AppId, AppView, Command, Confidence, Desired, OpId, OpKind, OpState, OpView, Phase, Problem, Row,
+    AppId, AppView, Command, Confidence, Desired, OpError, OpId, OpKind, OpState, OpView, Phase, Problem, Row,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message, RpcReplyPort};
 use std::{
@@ -153,6 +153,7 @@ impl Actor for Control {
 async fn boot(ctx: &Ctx) -> Result<(), ActorProcessingErr> {
     let unfinished: Vec<(OpView, Command)> =
         ctx.store.ops().await?.into_iter().filter(|(view, _)| !view.state.is_terminal()).collect();
+    let mut without_stack = Vec::new();
     for row in ctx.store.apps().await? {
         let begun = row.installed || unfinished.iter().any(|(view, _)| view.app == row.id);
         if !begun && row.desired == Desired::Running {
@@ -163,11 +164,15 @@ async fn boot(ctx: &Ctx) -> Result<(), ActorProcessingErr> {
         if let Err(error) = start_stack(ctx, &row).await {
             tracing::error!(app = %row.id, %error, "stack could not be started");
             ctx.publish(Row::App(Box::new(unusable(&row, &error))));
+            without_stack.push((row.id, error.to_string()));
         }
     }
     publish(ctx).await?;
     for (view, _) in unfinished {
-        close_orphan(ctx, view).await?;
+        match without_stack.iter().find(|(app, _)| *app == view.app) {
+            Some((_, error)) => interrupt(ctx, view, error).await?,
+            None => close_orphan(ctx, view).await?,
+        }
     }
     ctx.names.cast(name::CATALOG, CatalogMsg::Publish);
     // After this call everything that was published above is on the board.
@@ -235,6 +240,25 @@ async fn exchange(ctx: &Ctx, app: &AppId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ends an operation that nobody can go on with.
+async fn interrupt(ctx: &Ctx, mut view: OpView, why: &str) -> Result<(), StoreError> {
+    let error = OpError {
+        code: "not_supervised".into(),
+        message: format!("the node cannot go on with it: {why}"),
+        hint: Some("see that the app's manifest fits this version of the node".into()),
+        retryable: false,
+    };
+    operation::end(&mut view, OpState::Interrupted, Some(error));
+    close(ctx, view).await
+}
+
+async fn close(ctx: &Ctx, view: OpView) -> Result<(), StoreError> {
+    ctx.store.update_op(&view).await?;
+    crate::journal::rows::record_late_end(ctx, &view);
+    ctx.publish(Row::Op(Box::new(view)));
+    Ok(())
+}
+
 /// Ends an operation whose app is gone; those of other apps are resumed by their apps.
 async fn close_orphan(ctx: &Ctx, mut view: OpView) -> Result<(), StoreError> {
     if ctx.store.app(&view.app).await?.is_none() {
@@ -247,9 +271,7 @@ async fn close_orphan(ctx: &Ctx, mut view: OpView) -> Result<(), StoreError> {
             (_, _, None) => OpState::Interrupted,
         };
         operation::end(&mut view, end, failed);
-        ctx.store.update_op(&view).await?;
-        crate::journal::rows::record_late_end(ctx, &view);
-        ctx.publish(Row::Op(Box::new(view)));
+        close(ctx, view).await?;
     }
     Ok(())
 }
@@ -291,7 +313,9 @@ async fn submit(ctx: &Ctx, command: Command, key: Option<String>) -> Result<OpId
         if matches!(command, Command::Install { .. }) {
             fit::is_given(ctx, &found.manifest)?;
         }
-        fit::fits(ctx, found.manifest).await?;
+        if matches!(command, Command::Install { .. }) {
+            fit::fits(ctx, found.manifest).await?;
+        }
         let row = AppRow {
             id: app.clone(),
             manifest: found.text,

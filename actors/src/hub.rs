@@ -100,5 +100,5 @@ fn is_stale(ctx: &Ctx, row: &Row) -> bool {
     let Row::Op(new) = row else { return false };
     let shown = ctx.board.row(StreamId::Ops, row.key());
     let shown: Option<OpView> = shown.and_then(|json| serde_json::from_str(&json).ok());
-    !new.state.is_terminal() && shown.is_some_and(|old| old.state.is_terminal())
+    shown.is_some_and(|old| old.state.is_terminal() && old.state != new.state)
 }

@@ -72,9 +72,11 @@ pub(crate) fn first_hold(view: &OpView) -> Hold {
         OpKind::Restart if is("stop", StageState::Done) => Hold::Nothing,
         OpKind::Restart => Hold::Stop,
         // Half of the app may be the old version and half of it the new one.
-        OpKind::Update if !is("backup", StageState::Waiting) => Hold::Nothing,
+        OpKind::Update if !is("replace", StageState::Waiting) => Hold::Nothing,
         // It may go on with one that had begun to exchange data.
         OpKind::Restore => Hold::Nothing,
+        // Nothing is removed before that stage has begun.
+        OpKind::Uninstall if is("remove", StageState::Waiting) => Hold::Stop,
         OpKind::Stop | OpKind::Uninstall | OpKind::Update | OpKind::Backup => Hold::None,
     }
 }
@@ -115,6 +117,8 @@ pub(crate) enum Update {
     Detail(String, Option<f32>),
     /// Cast: the containers are asked for something else.
     Hold(Hold),
+    /// Call: everything before this was passed on.
+    Sync(RpcReplyPort<()>),
     /// Cast: this stays on the machine.
     Residue(Vec<String>),
     /// Cast: the steps have ended.
@@ -272,7 +276,14 @@ impl OpActorState {
                 self.heard(text);
             }
             Update::Hold(hold) => self.hold = hold,
-            Update::Residue(residue) => self.view.residue = residue,
+            Update::Sync(reply) => {
+                // A worker that does not wait any more was stopped.
+                let _ = reply.send(());
+            }
+            Update::Residue(mut residue) => {
+                residue.retain(|it| !self.view.residue.contains(it));
+                self.view.residue.append(&mut residue);
+            }
             Update::Ended(result) => return self.ended(myself, result).await,
         }
         self.view.cancellable = self.view.state == OpState::Running

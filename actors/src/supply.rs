@@ -16,6 +16,7 @@ pub(crate) use networks::{ensure as networks, release as release_networks};
 use crate::{ctx::Ctx, private, stack::Plan};
 use apps::{Mount, MountSource, Rendered, RenderedCert, TemplateError, Variable};
 use engine::{Engine, EngineError};
+use protocol::AppId;
 use std::{fs, io, path::PathBuf, time::SystemTime};
 
 /// Why something cannot be made for an app.
@@ -131,6 +132,15 @@ pub(crate) async fn renew(
         }
     }
     Ok(true)
+}
+
+/// A text without the app's secrets.
+pub(crate) fn redacted(ctx: &Ctx, app: &AppId, text: &str) -> String {
+    let files = fs::read_dir(ctx.secrets_dir(app)).into_iter().flatten().flatten();
+    let secrets = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    secrets
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(&secret, "***"))
 }
 
 /// A user that is given in numbers.

@@ -103,6 +103,12 @@ impl AppState {
         if !self.installed && !matches!(kind, OpKind::Install | OpKind::Uninstall) {
             return Err(Refusal::Conflict(format!("{} is not installed", self.plan.manifest.name)));
         }
+        let starts = matches!(kind, OpKind::Start | OpKind::Restart | OpKind::Update | OpKind::Install);
+        if starts && self.is_halfway() {
+            let name = &self.plan.manifest.name;
+            let what = "its data are half those of a backup: restore a backup first, the same or another one";
+            return Err(Refusal::Conflict(format!("{name} cannot be started: {what}")));
+        }
         let view = operation::new_view(&self.plan, &command);
         let id = view.id.clone();
         let desired = match kind {
@@ -170,9 +176,16 @@ impl AppState {
                 (self.op, self.command) = (None, None);
                 self.hold = if self.installed { self.released() } else { Hold::Nothing };
             }
-        } else {
+            return;
+        }
+        // A word may be on its way longer than its speaker lives.
+        let is_late = self.last_op.as_ref() == Some(&view.id)
+            || self.op.as_ref().is_some_and(|running| running.id != view.id);
+        if !is_late {
+            // Only a restore may start an app whose data it exchanges.
+            let must_wait = hold == Hold::None && view.kind != OpKind::Restore && self.is_halfway();
+            self.hold = if must_wait { Hold::Nothing } else { hold };
             self.op = Some(view);
-            self.hold = hold;
         }
     }
 
@@ -253,8 +266,9 @@ impl AppState {
     async fn end_op(&mut self, end: OpState, error: Option<OpError>) -> Result<(), StoreError> {
         if let Some(mut view) = self.op.clone() {
             operation::end(&mut view, end, error);
-            self.ctx.store.update_op(&view).await?;
-            self.ctx.publish(Row::Op(Box::new(view.clone())));
+            if self.ctx.store.update_op(&view).await? {
+                self.ctx.publish(Row::Op(Box::new(view.clone())));
+            }
             self.op(view, Hold::None);
         }
         Ok(())

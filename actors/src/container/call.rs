@@ -8,6 +8,7 @@ use super::{
 use crate::{ctx::Ctx, stack::Plan, supply, worker};
 use apps::{ContainerSpec, RenderedService};
 use engine::EngineError;
+use protocol::AppId;
 use ractor::{ActorProcessingErr, ActorRef};
 use std::{sync::Arc, time::Duration};
 use supervisor::ExitReason;
@@ -40,8 +41,8 @@ impl ContainerState {
             let (id, answer) =
                 (self.machine.id(Part::Container).unwrap_or_default().to_owned(), Answer(Some((me, job))));
             // It changes nothing that looks and calls would have to wait for, and ends with the container or this actor.
-            let folder = self.args.plan.manifest_dir.clone();
-            let work = async move { answer.give(inside::chore(&ctx, &service, &folder, &id, chore).await) };
+            let plan = Arc::clone(&self.args.plan);
+            let work = async move { answer.give(inside::chore(&ctx, &service, &plan, &id, chore).await) };
             self.chore = Some(worker::run(myself.get_cell(), work).await?);
             return Ok(());
         }
@@ -63,7 +64,11 @@ impl ContainerState {
             Job::Stop(part) => {
                 let hooked =
                     part == Part::Container && !service.pre_stop.is_empty() && self.machine.up().is_some();
-                Work::Stop(called(part), spec(part).stop_grace, hooked.then(|| Arc::clone(&service)))
+                Work::Stop(
+                    called(part),
+                    spec(part).stop_grace,
+                    hooked.then(|| (self.args.app.clone(), Arc::clone(&service))),
+                )
             }
             Job::Unpause => Work::Unpause(called(Part::Container)),
             Job::Remove(part) => Work::Remove(called(part)),
@@ -114,7 +119,7 @@ enum Work {
     Create(Box<ContainerSpec>, Part, Arc<Plan>),
     Start(String),
     /// With the service whose commands are run before.
-    Stop(String, Duration, Option<Arc<RenderedService>>),
+    Stop(String, Duration, Option<(AppId, Arc<RenderedService>)>),
     Unpause(String),
     Remove(String),
 }
@@ -134,7 +139,7 @@ impl Work {
             Self::Start(container) => ctx.calls.in_turn(engine.start(&container)).await?,
             Self::Stop(container, grace, hooked) => {
                 let grace = match hooked {
-                    Some(service) => inside::farewell(ctx, &service, &container).await,
+                    Some((app, service)) => inside::farewell(ctx, &app, &service, &container).await,
                     None => grace,
                 };
                 engine.stop(&container, grace).await?;

@@ -1,9 +1,10 @@
 //! What is done inside of a container for its manifest: files are copied, commands are run.
 
 use super::machine::Chore;
-use crate::ctx::Ctx;
+use crate::{ctx::Ctx, stack::Plan, supply};
 use apps::{RenderedService, manifest::LifecycleHook};
 use engine::{EngineError, ExecRequest};
+use protocol::AppId;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,14 +23,14 @@ const SHOWN: usize = 300;
 pub(super) async fn chore(
     ctx: &Ctx,
     service: &RenderedService,
-    catalog: &Path,
+    plan: &Plan,
     container: &str,
     chore: Chore,
 ) -> Result<Option<String>, EngineError> {
     let commands = match chore {
         Chore::Copy => {
             for (from, to) in &service.hooks.copies {
-                let from = within(from, catalog)?;
+                let from = within(from, &plan.manifest_dir)?;
                 ctx.engine.copy_into(container, &from, to).await?;
             }
             return Ok(None);
@@ -38,17 +39,17 @@ pub(super) async fn chore(
         Chore::Install => &service.hooks.commands,
     };
     for hook in commands {
-        command(ctx, container, hook, PATIENCE).await?;
+        command(ctx, &plan.id, container, hook, PATIENCE).await?;
     }
     Ok(None)
 }
 
 /// Runs the commands before a stop, and returns what is left of its grace. What goes wrong with them stops nothing.
-pub(super) async fn farewell(ctx: &Ctx, service: &RenderedService, container: &str) -> Duration {
+pub(super) async fn farewell(ctx: &Ctx, app: &AppId, service: &RenderedService, container: &str) -> Duration {
     let (begin, grace) = (Instant::now(), service.spec.stop_grace);
     for hook in &service.pre_stop {
         let left = grace.saturating_sub(begin.elapsed());
-        if let Err(error) = command(ctx, container, hook, left).await {
+        if let Err(error) = command(ctx, app, container, hook, left).await {
             tracing::warn!(container = %service.spec.name, %error, "command before the stop did not end well");
         }
     }
@@ -57,6 +58,7 @@ pub(super) async fn farewell(ctx: &Ctx, service: &RenderedService, container: &s
 
 async fn command(
     ctx: &Ctx,
+    app: &AppId,
     container: &str,
     hook: &LifecycleHook,
     timeout: Duration,
@@ -67,13 +69,17 @@ async fn command(
         working_dir: hook.working_dir.clone(),
     };
     let refused = |message| {
-        let subject = format!("command {}", hook.command.join(" "));
+        let subject = format!("command {}", supply::redacted(ctx, app, &hook.command.join(" ")));
         EngineError::Refused { subject, message }
     };
     match ctx.engine.run(container, &request, timeout).await {
         Ok(output) if output.code == 0 => Ok(()),
         Ok(output) => {
-            let said: Vec<char> = output.output.trim().chars().filter(|c| !c.is_control()).collect();
+            let said: Vec<char> = supply::redacted(ctx, app, &output.output)
+                .trim()
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect();
             let end: String = said[said.len().saturating_sub(SHOWN)..].iter().collect();
             let colon = if end.is_empty() { "" } else { ": " };
             Err(refused(format!("ended with code {}{colon}{end}", output.code)))

@@ -11,13 +11,14 @@ use super::{
     steps::{ready, stopped},
     vault::{amount, compare, desired, fail, meter, parts, remember, vault_error},
 };
+use crate::supply;
 use apps::manifest::{BackupMode, ServiceExec};
 use engine::{
     ExecRequest,
     vault::{Part, Pending, SnapshotRequest},
 };
 use protocol::{ContainerPhase, Desired, OpError, SnapshotId};
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Longest time for a command before or after, for instance a dump of a large database.
 const HOOK: Duration = Duration::from_secs(60 * 60);
@@ -33,7 +34,7 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
     if p.was_done("verify") {
         // It counts already: the node ended while the app was being started again.
         p.hold(Hold::None);
-        return resumed(p, true).await;
+        return resumed(p).await;
     }
     let taken = carry_out(p, true).await?;
     let nothing =
@@ -43,21 +44,27 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
 
 /// A confirmed backup of the app as it is, as a part of another operation; `None` where it has no data.
 ///
-/// The containers are left as the user wants them.
+/// An app that is stopped for it stays so, unless commands of its manifest have to be run afterwards: what it would
+/// write until the operation goes on would not be in the backup.
 pub(super) async fn take(p: &Progress) -> Result<Option<SnapshotId>, OpError> {
     carry_out(p, false).await
 }
 
-/// What was written of a backup that does not count is removed, and the app is as the user wants it.
+/// The app is as the user wants it. What was written of a backup that does not count goes with the next one.
 pub(super) async fn undo(p: &Progress) -> Result<(), OpError> {
     p.hold(Hold::None);
-    p.undo("backup", || async {
-        if p.has_begun("backup") {
-            p.ctx.vault.tidy(&p.plan.id).await.map_err(|error| vault_error(&error))?;
-        }
-        Ok(())
-    })
-    .await
+    p.undo("backup", || clean_up(p)).await
+}
+
+/// Runs the commands after a backup that has not come to them.
+pub(super) async fn clean_up(p: &Progress) -> Result<(), OpError> {
+    if !p.course().await?.hooked {
+        return Ok(());
+    }
+    if let Err(error) = hooks(p, false, "after", &p.plan.manifest.backup.post).await {
+        p.leave_behind(vec![format!("what the commands before the backup made: {}", error.message)]);
+    }
+    p.note(|course| course.hooked = false).await
 }
 
 /// A stage, where the backup is an operation of its own.
@@ -81,27 +88,29 @@ async fn carry_out(p: &Progress, own: bool) -> Result<Option<SnapshotId>, OpErro
         return Ok(None);
     }
     let manifest = &p.plan.manifest.backup;
-    let written = match hooks(p, "before", &manifest.pre).await {
+    if !manifest.pre.is_empty() || !manifest.post.is_empty() {
+        p.note(|course| course.hooked = true).await?;
+    }
+    let written = match hooks(p, own, "before", &manifest.pre).await {
         Ok(()) => write(p, own, &parts).await,
         Err(error) => Err(error),
     };
     // Whatever came of it: these take away what those before have made.
-    let after = hooks(p, "after", &manifest.post).await;
-    if let Err(error) = &after {
-        p.leave_behind(vec![format!("what the commands before the backup made: {}", error.message)]);
-    }
+    clean_up(p).await?;
     let pending = written?;
     let id = stage(p, own, "verify", verify(p, &pending, &parts)).await?;
-    resumed(p, own).await?;
+    if own {
+        resumed(p).await?;
+    }
     Ok(Some(id))
 }
 
 /// Waits until the app is as before, where it was stopped for the backup.
-async fn resumed(p: &Progress, own: bool) -> Result<(), OpError> {
+async fn resumed(p: &Progress) -> Result<(), OpError> {
     if p.plan.manifest.backup.mode == BackupMode::Stop && desired(p).await? == Desired::Running {
-        stage(p, own, "ready", ready(p)).await
+        p.step("ready", ready(p)).await
     } else {
-        skip(p, own, "ready", "it was not stopped for this").await
+        p.skip("ready", "it was not stopped for this").await
     }
 }
 
@@ -112,6 +121,7 @@ async fn prepare(p: &Progress) -> Result<Vec<Part>, OpError> {
         return Err(fail("restore_unfinished", "a restore of this app was not finished", hint, false));
     }
     reach_engine(p).await?;
+    restore::finish(p).await?;
     let parts = parts(p).await?;
     if !parts.is_empty() {
         p.detail("opening the repository");
@@ -148,7 +158,7 @@ async fn write(p: &Progress, own: bool, parts: &[Part]) -> Result<Pending, OpErr
         .await
     };
     let written = write.await;
-    if steady {
+    if steady && (own || !plan.manifest.backup.post.is_empty() || written.is_err()) {
         // As the user wants it again: a snapshot does not change any more.
         p.hold(Hold::None);
     }
@@ -194,11 +204,17 @@ async fn verify(p: &Progress, pending: &Pending, parts: &[Part]) -> Result<Snaps
 }
 
 /// Runs commands in their containers, one after the other.
-async fn hooks(p: &Progress, when: &str, commands: &[ServiceExec]) -> Result<(), OpError> {
+///
+/// As a part of another operation it may be an app that does not run: then there is nothing that they could ask.
+async fn hooks(p: &Progress, own: bool, when: &str, commands: &[ServiceExec]) -> Result<(), OpError> {
     if commands.is_empty() {
         return Ok(());
     }
     if desired(p).await? != Desired::Running {
+        if !own {
+            p.detail(format!("the commands {when} the backup are left out, as the app does not run"));
+            return Ok(());
+        }
         let message = format!("a command {when} the backup needs the app to run");
         return Err(fail("not_running", message, "start the app, then try again", true));
     }
@@ -213,14 +229,21 @@ async fn hooks(p: &Progress, when: &str, commands: &[ServiceExec]) -> Result<(),
                 None => Verdict::Pending(format!("{service} is not running yet")),
             }
         });
-        p.within(RUNNING, "the start", there).await?;
+        if let Err(error) = p.within(RUNNING, "the start", there).await {
+            if own {
+                return Err(error);
+            }
+            p.detail(format!("the commands {when} the backup are left out: {}", error.message));
+            return Ok(());
+        }
         p.detail(format!("command {} of {} {when} the backup, in {service}", number + 1, commands.len()));
         let request =
             ExecRequest { argv: command.command.clone(), user: command.user.clone(), working_dir: None };
         let ran = p.ctx.engine.run(&known.spec.name, &request, HOOK).await;
         let ran = ran.map_err(|error| engine_error(&error))?;
         if ran.code != 0 {
-            let said: String = redacted(p, &ran.output).trim().chars().take(TOLD).collect();
+            let said = supply::redacted(&p.ctx, &p.plan.id, &ran.output);
+            let said: String = said.trim().chars().take(TOLD).collect();
             let message = format!("a command {when} the backup ended with {} in {service}: {said}", ran.code);
             return Err(fail(
                 "hook",
@@ -231,15 +254,6 @@ async fn hooks(p: &Progress, when: &str, commands: &[ServiceExec]) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// A text without the app's secrets.
-fn redacted(p: &Progress, text: &str) -> String {
-    let files = fs::read_dir(p.ctx.secrets_dir(&p.plan.id)).into_iter().flatten().flatten();
-    let secrets = files.filter_map(|file| fs::read_to_string(file.path()).ok());
-    secrets
-        .filter(|secret| !secret.is_empty())
-        .fold(text.to_owned(), |text, secret| text.replace(&secret, "***"))
 }
 
 /// What the app's actor and the interface ask: the backups that are known of an app, or of all.

@@ -46,6 +46,10 @@ pub(crate) struct Course {
     pub(crate) changed: BTreeSet<ServiceName>,
     /// Of an update: the data as they were.
     pub(crate) snapshot: Option<SnapshotId>,
+    /// Of a backup: its commands before have begun, and those after have not been run.
+    pub(crate) hooked: bool,
+    /// Of an update that goes back: the data are those of the snapshot again.
+    pub(crate) restored: bool,
     /// Of an update: how far it is.
     pub(crate) exchanged: Exchanged,
     /// Of an update: what the manifest that the app has now has no use for is gone.

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep, timeout};
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long a step that undoes is tried again while trying again may help.
 const PERSISTENCE: Duration = Duration::from_secs(120);
+/// Longest time of one attempt: there may be much data to remove.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Pauses between those attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -146,7 +148,7 @@ impl Progress {
         loop {
             let attempt = async {
                 self.point(key, true, Position::Before).await?;
-                effect().await?;
+                self.within(LONGEST, key, effect()).await?;
                 self.point(key, true, Position::After).await
             };
             match attempt.await {
@@ -278,7 +280,9 @@ impl Progress {
 
     /// Waits until the app's published row says what is asked for. The step that it is in has the deadline.
     pub(super) async fn wait(&self, judge: impl Fn(&AppView) -> Verdict) -> Result<(), OpError> {
-        // What the app sent before this operation began is on the board after this.
+        // The app knows what this worker asked of its containers last, and its row is on the board, after these.
+        self.ask(Update::Sync).await?;
+        self.call(&name::app(&self.plan.id), AppMsg::Sync).await?;
         self.call(name::HUB, HubMsg::Heads).await?;
         let mut heads = self.ctx.board.watch(StreamId::Apps);
         let mut missing = String::new();
@@ -300,6 +304,12 @@ impl Progress {
                 return Ok(()); // the board is gone with the node
             }
         }
+    }
+
+    /// Whether the app's install has succeeded once.
+    pub(super) async fn is_installed(&self) -> Result<bool, OpError> {
+        let row = self.ctx.store.app(&self.plan.id).await.map_err(store_error)?;
+        Ok(row.is_some_and(|row| row.installed))
     }
 
     /// Changes the user's intent on the app's behalf.

@@ -1,6 +1,6 @@
 //! What an uninstall takes away beyond the containers, where the user wants the data gone, too.
 
-use super::{course::Before, engine_error, progress::Progress};
+use super::{course::Before, engine_error, progress::Progress, restore};
 use crate::ctx::Ctx;
 use apps::{ImageSource, LABEL_APP, LABEL_NODE};
 use engine::EngineError;
@@ -35,6 +35,7 @@ pub(crate) async fn plan(ctx: &Ctx, app: &AppId) -> Result<Plan, EngineError> {
 /// Removes all of it. Each step can be repeated.
 pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
     made_since(p, &Before::default()).await?;
+    restore::forget(p).await?;
     for service in &p.plan.rendered.services {
         if let ImageSource::Build { .. } = service.image {
             p.ctx.engine.remove_image(&service.spec.image).await.map_err(|e| engine_error(&e))?;

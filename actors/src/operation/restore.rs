@@ -82,12 +82,26 @@ pub(super) async fn run(p: &Progress, snapshot: &SnapshotId) -> Result<(), OpErr
     settle(p, halfway).await
 }
 
-/// What is left to do when every stage is done.
+/// What is left to do when every stage is done, or was left of an earlier restore whose data are good.
 pub(super) async fn finish(p: &Progress) -> Result<(), OpError> {
+    let is_done = p.was_all_done();
     match read(p)? {
-        Some(halfway) => settle(p, halfway).await,
-        None => Ok(()),
+        Some(halfway) if is_done || halfway.direction == Direction::Settled => settle(p, halfway).await,
+        _ => Ok(()),
     }
+}
+
+/// Removes what restores have left of an app that goes with its data.
+pub(super) async fn forget(p: &Progress) -> Result<(), OpError> {
+    let data = &p.ctx.dirs.data;
+    let app = &p.plan.id;
+    for folder in
+        [data.join("data").join(format!("{BESIDE}-{app}")), data.join("backups").join(APP).join(app.as_str())]
+    {
+        p.ctx.engine.remove_folder(&folder).await.map_err(|error| engine_error(&error))?;
+    }
+    Halfway::remove(&p.ctx, app)
+        .map_err(|error| disk_error("the journal of a restore cannot be removed", &error))
 }
 
 /// Goes back to the old data, where they were exchanged already.
@@ -140,6 +154,8 @@ pub(super) async fn put_back(p: &Progress, snapshot: &SnapshotId) -> Result<(), 
         Earlier::Halfway(halfway) => halfway,
         Earlier::Nothing => prepare(p, snapshot, false).await?,
     };
+    p.hold(Hold::Stop);
+    p.within(UNDONE, "the stop", stopped(p)).await?;
     match forward(p, &halfway).await {
         Ok(()) => settle(p, halfway).await,
         Err(error) => match back(p, halfway).await {

@@ -85,11 +85,11 @@ async fn undo(p: &Progress) -> Result<(), OpError> {
     match &*p.command {
         Command::Install { .. } => install::undo(p).await,
         Command::Update { .. } => update::undo(p).await,
-        Command::Restart { .. } => {
-            p.hold(Hold::None);
-            Ok(())
-        }
-        Command::Start { .. } | Command::StartAnyway { .. } | Command::Uninstall { .. } => {
+        Command::Uninstall { .. } if p.is_cancelling() && !p.is_installed().await? => forget(p).await,
+        Command::Start { .. }
+        | Command::StartAnyway { .. }
+        | Command::Restart { .. }
+        | Command::Uninstall { .. } => {
             if p.is_cancelling() {
                 want_as_before(p).await?;
             }
@@ -197,6 +197,7 @@ pub(super) async fn stopped_of(p: &Progress, these: impl Fn(&ServiceName) -> boo
 
 async fn uninstall(p: &Progress, purge: bool) -> Result<(), OpError> {
     p.step("stop", stopped(p)).await?;
+    p.hold(Hold::None);
     p.step("remove", async {
         p.leave_behind(removed(p).await?);
         Ok(())

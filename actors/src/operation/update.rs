@@ -17,7 +17,10 @@ use super::{
 use crate::{
     catalog::CatalogMsg, control::ControlMsg, names::name, places::claimed, stack::Plan, store::AppRow,
 };
-use apps::{LABEL_DIGEST, PortMapping, RenderedService, manifest::Rollback};
+use apps::{
+    LABEL_DIGEST, PortMapping, RenderedService,
+    manifest::{BackupMode, Rollback},
+};
 use protocol::{Command, Desired, OpError, ServiceName, Severity};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -31,9 +34,12 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
         let target = target(p).await?;
         p.step("images", prepare(p, &target)).await?;
         p.step("backup", back_up(p, &target)).await?;
-        let changed = p.course().await?.changed;
-        p.hold(Hold::StopThese(Arc::new(changed.clone())));
-        p.step("stop", steps::stopped_of(p, |service| changed.contains(service))).await?;
+        let course = p.course().await?;
+        let changed = course.changed;
+        // What is in the snapshot is all that there is until the new version has begun to run.
+        let all = course.snapshot.is_some() && p.plan.manifest.backup.mode == BackupMode::Stop;
+        p.hold(if all { Hold::Stop } else { Hold::StopThese(Arc::new(changed.clone())) });
+        p.step("stop", steps::stopped_of(p, |service| all || changed.contains(service))).await?;
     }
     p.step("replace", forth(p)).await?;
     let wanted = row(p).await?.desired == Desired::Running;
@@ -56,6 +62,10 @@ pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
 /// Goes back to the old version.
 pub(super) async fn undo(p: &Progress) -> Result<(), OpError> {
     let course = p.course().await?;
+    if course.exchanged == Exchanged::Not && course.hooked {
+        p.hold(Hold::None);
+        backup::clean_up(p).await?;
+    }
     if course.exchanged == Exchanged::Forth {
         p.undo("stop", || async {
             same(p).await?;
@@ -73,9 +83,7 @@ pub(super) async fn undo(p: &Progress) -> Result<(), OpError> {
         p.undo("replace", || back(p)).await?;
     }
     p.undo("files", || async {
-        if let Some(snapshot) = course.snapshot.as_ref().filter(|_| course.exchanged == Exchanged::Back) {
-            restore::put_back(p, snapshot).await?;
-        }
+        put_back(p, &course).await?;
         steps::provide(p).await?;
         steps::connect(p).await
     })
@@ -88,6 +96,24 @@ pub(super) async fn undo(p: &Progress) -> Result<(), OpError> {
         p.ctx.store.forget_previous(&p.plan.id).await.map_err(store_error)
     })
     .await
+}
+
+/// The data are as they were, where the new version may have changed them.
+async fn put_back(p: &Progress, course: &Course) -> Result<(), OpError> {
+    let Some(snapshot) = &course.snapshot else { return Ok(()) };
+    let untouched = course.exchanged != Exchanged::Back && p.course().await?.exchanged != Exchanged::Back;
+    if untouched || !p.has_begun("start") || p.course().await?.restored {
+        return Ok(());
+    }
+    if p.plan.manifest.backup.exclude.is_empty() {
+        restore::put_back(p, snapshot).await?;
+    } else {
+        // Nobody was asked whether what the backup leaves out may go.
+        p.leave_behind(vec![format!(
+            "the data as the new version left them, since backups of this app leave files out; backup {snapshot} has the old ones"
+        )]);
+    }
+    p.note(|course| course.restored = true).await
 }
 
 fn record_back(p: &Progress, failed: &Option<OpError>) {

@@ -99,15 +99,16 @@ impl Store {
         .await
     }
 
-    /// Records how far an operation is. A terminal state is never overwritten.
-    pub(crate) async fn update_op(&self, view: &OpView) -> Result<(), StoreError> {
+    /// Records how far an operation is. A terminal state is never overwritten: false where there is one.
+    pub(crate) async fn update_op(&self, view: &OpView) -> Result<bool, StoreError> {
         let (id, json, terminal) = (view.id.to_string(), encode(view)?, view.state.is_terminal());
         self.query(move |c| {
             let sql = "UPDATE operations SET view = ?2, terminal = ?3 WHERE id = ?1 AND terminal = 0";
-            c.execute(sql, params![id, json, terminal]).map_err(at("update_op"))?;
+            let written = c.execute(sql, params![id, json, terminal]).map_err(at("update_op"))?;
             let old = "DELETE FROM operations WHERE terminal = 1 AND id NOT IN \
                        (SELECT id FROM operations WHERE terminal = 1 ORDER BY id DESC LIMIT ?1)";
-            c.execute(old, [KEPT]).map(drop).map_err(at("update_op"))
+            c.execute(old, [KEPT]).map_err(at("update_op"))?;
+            Ok(written > 0)
         })
         .await
     }

@@ -114,7 +114,7 @@ async fn prepare(t: &SimNode, case: &Case) -> AppView {
     match case.point.kind {
         "install" if case.has_past() => drop(t.perform(shop::uninstall()).await),
         "start" => drop(t.perform(shop::stop()).await),
-        "update" => t.add(&v2()),
+        "update" => t.add(&v2_with_backup()),
         "restore" => {
             t.perform(Command::Backup { app: "shop".parse().unwrap() }).await;
             std::fs::write(canary(t), "2").unwrap();

@@ -44,6 +44,11 @@ pub fn v2() -> String {
         )
 }
 
+/// The same, whose data are backed up before.
+pub fn v2_with_backup() -> String {
+    v2().replace("snapshot: false, ", "")
+}
+
 /// An app beside it.
 pub fn kiosk() -> String {
     tests::SHOP.replace("id: shop", "id: kiosk").replace("28080", "28090")

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use engine::ExecOutput;
-use protocol::{Desired, ErrorCode, OpState, Phase, StageState};
+use protocol::{ContainerPhase, Desired, ErrorCode, OpState, OpView, Phase, StageState};
 use tests::{SimNode, shop};
 
 async fn installed() -> SimNode {
@@ -70,6 +70,41 @@ async fn a_version_that_does_not_become_ready_goes_back_by_itself_and_says_so() 
     t.perform(shop::update()).await;
     runs_at(&t, "2").await;
     assert_eq!(t.app("shop").unwrap().update, None);
+}
+
+/// Updates to a version that writes and never becomes ready.
+async fn spoiled(v1: &str) -> (SimNode, OpView) {
+    let t = SimNode::start(&[v1]).await;
+    t.perform(shop::install()).await;
+    t.wait_phase("shop", Phase::Running).await;
+    std::fs::write(canary(&t), "1").unwrap();
+    unready(&t);
+    let more = v1.lines().find(|line| line.starts_with("backup:")).unwrap_or_default();
+    t.add(&format!("{}{more}\n", v2_with_backup()));
+    let op = t.submit(shop::update()).await.unwrap();
+    t.wait_app("shop", |app| {
+        app.containers.iter().any(|c| c.service.as_str() == "fresh" && c.phase == ContainerPhase::Running)
+    })
+    .await;
+    std::fs::write(canary(&t), "2").unwrap();
+    let view = t.ended(&op).await;
+    assert_eq!(view.state, OpState::Failed, "{view:#?}");
+    runs_at(&t, "1").await;
+    (t, view)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_version_has_written_that_goes_back_goes_with_it() {
+    let (t, view) = spoiled(V1).await;
+    assert_eq!(std::fs::read_to_string(canary(&t)).unwrap(), "1");
+    assert!(view.residue.is_empty(), "{view:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_a_backup_leaves_out_is_deleted_by_an_update_that_goes_back() {
+    let (t, view) = spoiled(&format!("{V1}backup: {{exclude: [files/cache]}}\n")).await;
+    assert_eq!(std::fs::read_to_string(canary(&t)).unwrap(), "2");
+    assert!(view.residue.iter().any(|it| it.contains("as the new version left them")), "{view:#?}");
 }
 
 #[tokio::test(start_paused = true)]
