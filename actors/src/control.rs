@@ -376,6 +376,7 @@ async fn differs(ctx: &Ctx, row: &AppRow) -> Result<(), SubmitError> {
     }
     let new = AppRow { manifest: found.text, manifest_dir: found.dir, ..row.clone() };
     Plan::of(&new, ctx).map_err(|problems| SubmitError::Catalog(FindError::Invalid(problems)))?;
+    fit::is_given(ctx, &found.manifest)?;
     fit::fits(ctx, found.manifest).await
 }
 

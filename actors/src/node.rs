@@ -54,6 +54,7 @@ use protocol::{
 };
 use ractor::{ActorRef, Message, RpcReplyPort};
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
@@ -300,11 +301,14 @@ impl NodeHandle {
     ///
     /// When there is no such app.
     pub async fn secrets(&self, app: &AppId) -> Result<Vec<SecretView>, ApiError> {
-        let (manifest, _) = self.manifest(app).await?;
+        let (installed, offered) = self.manifests(app).await?;
         let dir = self.ctx.secrets_dir(app);
-        let external = manifest.secrets.iter().filter(|(_, secret)| secret.external);
+        let all = installed.iter().chain(&offered).flat_map(|manifest| &manifest.secrets);
+        let external: BTreeSet<&String> =
+            all.filter(|(_, secret)| secret.external).map(|(name, _)| name).collect();
         Ok(external
-            .map(|(name, _)| SecretView { name: name.clone(), given: given::is_given(&dir, name) })
+            .into_iter()
+            .map(|name| SecretView { name: name.clone(), given: given::is_given(&dir, name) })
             .collect())
     }
 
@@ -314,8 +318,9 @@ impl NodeHandle {
     ///
     /// When the app asks for no such secret, or the disk or the engine refuses.
     pub async fn set_secret(&self, app: &AppId, name: &str, value: &str) -> Result<SecretAccepted, ApiError> {
-        let (manifest, installed) = self.manifest(app).await?;
-        if !manifest.secrets.get(name).is_some_and(|secret| secret.external) {
+        let (installed, offered) = self.manifests(app).await?;
+        let asks = |manifest: &Manifest| manifest.secrets.get(name).is_some_and(|secret| secret.external);
+        if !installed.iter().chain(&offered).any(asks) {
             let message = format!("{app} asks its owner for no secret {name:?}");
             return Err(api_error(
                 ErrorCode::NotFound,
@@ -336,26 +341,26 @@ impl NodeHandle {
         let kept = tokio::task::spawn_blocking(move || given::keep(&folder, &kept_name, &text)).await;
         kept.map_err(|error| api_error(ErrorCode::Internal, error.to_string(), "try again"))?
             .map_err(refused)?;
-        if installed {
+        let installed = installed.filter(asks);
+        if let Some(manifest) = &installed {
             let engine_name = manifest.engine_name(name);
             given::ensure(self.ctx.engine.as_ref(), &dir, name, &engine_name).await.map_err(refused)?;
         }
         let event =
             EventDraft::new(EventActor::User, "secret_set", format!("the secret {name} of {app} was given"));
         self.ctx.record(event.app(app.clone()).subject(name));
-        Ok(SecretAccepted { restart_needed: installed })
+        Ok(SecretAccepted { restart_needed: installed.is_some() })
     }
 
-    /// An app's manifest, as it is installed or else as the catalog has it, and whether it is on the node.
-    async fn manifest(&self, app: &AppId) -> Result<(Manifest, bool), ApiError> {
-        if let Some(row) = self.ctx.store.app(app).await.map_err(store_error)?
-            && let Ok(manifest) = Manifest::parse(&row.manifest)
-        {
-            return Ok((manifest, true));
+    /// An app's manifest as it is on the node, and as the catalog has it: an update may ask for more.
+    async fn manifests(&self, app: &AppId) -> Result<(Option<Manifest>, Option<Manifest>), ApiError> {
+        let row = self.ctx.store.app(app).await.map_err(store_error)?;
+        let installed = row.and_then(|row| Manifest::parse(&row.manifest).ok());
+        match self.call(name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await? {
+            Ok(found) => Ok((installed, Some(found.manifest))),
+            Err(_) if installed.is_some() => Ok((installed, None)),
+            Err(error) => Err(submit_error(SubmitError::Catalog(error))),
         }
-        let found = self.call(name::CATALOG, |reply| CatalogMsg::Find(app.clone(), reply)).await?;
-        let found = found.map_err(|error| submit_error(SubmitError::Catalog(error)))?;
-        Ok((found.manifest, false))
     }
 
     /// The owner, logins, tokens and failed attempts.

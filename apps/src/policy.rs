@@ -63,6 +63,7 @@ pub(crate) fn check(manifest: &Manifest) -> Vec<Problem> {
     for (i, path) in manifest.backup.include.iter().enumerate() {
         check.inside(&format!("backup.include[{i}]"), path);
     }
+    check.nested(manifest);
     for (i, path) in manifest.backup.exclude.iter().enumerate() {
         check.inside(&format!("backup.exclude[{i}]"), path);
     }
@@ -178,6 +179,35 @@ impl Check {
                 self.inside(&format!("{at}.build.context"), &build.context);
             }
             self.inside(&format!("{at}.build.dockerfile"), &build.dockerfile);
+        }
+    }
+
+    /// What lies below a folder that a container writes may be a link by the time it is mounted or backed up.
+    fn nested(&mut self, manifest: &Manifest) {
+        let mut paths = Vec::new();
+        let mut written = Vec::new();
+        for (name, service) in &manifest.services {
+            for (i, volume) in
+                service.volumes.iter().enumerate().filter(|(_, it)| it.r#type == VolumeType::Bind)
+            {
+                paths.push((format!("services.{name}.volumes[{i}].source"), &volume.source));
+                if !volume.read_only {
+                    written.push(&volume.source);
+                }
+            }
+        }
+        let include = manifest.backup.include.iter().enumerate();
+        paths.extend(include.map(|(i, path)| (format!("backup.include[{i}]"), path)));
+        for (field, path) in paths {
+            let below = |outer: &&&String| {
+                path.strip_prefix(outer.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            };
+            if let Some(outer) = written.iter().find(below) {
+                let message =
+                    format!("{:?} lies below {:?}, which a container may write", shown(path), shown(outer));
+                let remedy = "use folders beside each other, or the outer one itself";
+                self.say(Rule::PathNested, &field, message, remedy);
+            }
         }
     }
 

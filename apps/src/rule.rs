@@ -261,6 +261,8 @@ rules! {
         PathLength = "path_length",
         /// A path of the host is the node's own.
         PathReserved = "path_reserved",
+        /// A path lies below a folder that a container writes, and which it could make a link out of it.
+        PathNested = "path_nested",
         /// A secret would stand where everybody who inspects the container reads it.
         SecretExposed = "secret_exposed",
     }

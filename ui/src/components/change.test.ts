@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { nextTick } from 'vue'
 import golden from '../../../protocol/fixtures/facts.json'
 import type { AppFacts, ContainerView } from '../protocol/archy'
-import { dismiss, requestOf, send } from '../state/commands'
+import { dismiss, give, requestOf, send } from '../state/commands'
 import { undo, undos } from '../state/undo'
 import { appRow, mount, online, opRow, say, unmountAll } from '../testing/dom'
 import AppIcon from './AppIcon.vue'
@@ -110,6 +110,26 @@ describe('taking back', () => {
     await settle()
     expect(bodies).toHaveLength(1)
     expect(undos.size).toBe(0)
+  })
+  test('is not offered any more when it was not done', async () => {
+    await send('stop', 'demo')
+    await settle()
+    await say('ops', opRow({ kind: 'stop', state: 'cancelled' }))
+    await settle()
+    expect(undos.size).toBe(0)
+  })
+  test('of an uninstall ends with it where the catalog has another version', async () => {
+    for (const [update, left] of [[null, 1], ['2', 0]] as const) {
+      await say('apps', appRow({ update }))
+      await give({ command: 'uninstall', app: 'demo', purge: false })
+      await settle()
+      await say('ops', opRow({ kind: 'uninstall', state: 'succeeded' }))
+      await settle()
+      expect(undos.size).toBe(left)
+      undos.clear()
+      dismiss('demo')
+      await say('ops')
+    }
   })
   test('is offered for nothing else, and not after another command', async () => {
     await send('restart', 'demo')

@@ -4,7 +4,7 @@ import { shallowReactive, watchEffect } from 'vue'
 import { isTerminal } from '../model/operation'
 import type { AppId, Command, OpId } from '../protocol/archy'
 import { give, isPending, onAccepted, requestOf } from './commands'
-import { ops } from './node'
+import { apps, ops } from './node'
 
 const OFFERED_MS = 10_000
 
@@ -14,6 +14,8 @@ export interface Undo {
   readonly op: OpId
   /** Until when it is offered, on this machine's clock. */
   readonly until: number
+  /** Whether it can be taken back after its end: an install brings the catalog's version, which must be the same. */
+  readonly lasts: boolean
   /** `wanted`: asked for, and waits for the operation to end; nothing was sent yet. */
   readonly state: 'offered' | 'wanted'
 }
@@ -24,7 +26,8 @@ export const undos = shallowReactive(new Map<AppId, Undo>())
 onAccepted((command, op) => {
   const { app } = command
   if (command.command === 'stop' || (command.command === 'uninstall' && !command.purge)) {
-    undos.set(app, { app, kind: command.command, op, until: Date.now() + OFFERED_MS, state: 'offered' })
+    const lasts = command.command === 'stop' || !apps.row(app).value?.update
+    undos.set(app, { app, kind: command.command, op, until: Date.now() + OFFERED_MS, lasts, state: 'offered' })
   } else undos.delete(app)
 })
 
@@ -52,13 +55,21 @@ export function undo(app: AppId): void {
 
 const reverse = ({ kind, app }: Undo): Command => (kind === 'stop' ? { command: 'start', app } : { command: 'install', app })
 
-/** Sends what was asked for as soon as the operation that it takes back has ended; one that failed is not undone. */
+/** What has not succeeded is not undone, and says why elsewhere. */
+watchEffect(() => {
+  for (const { app, op, lasts } of undos.values()) {
+    const state = ops.row(op).value?.state
+    if (state && isTerminal(state) && !(state === 'succeeded' && lasts)) undos.delete(app)
+  }
+})
+
+/** Sends what was asked for as soon as the operation that it takes back has ended. */
 watchEffect(() => {
   for (const offer of undos.values()) {
     if (offer.state !== 'wanted' || isPending(offer.app) || requestOf(offer.app)?.state === 'asks') continue
     const op = ops.row(offer.op).value
     if (!op || !isTerminal(op.state)) continue
     undos.delete(offer.app)
-    if (op.state === 'succeeded') void give(reverse(offer))
+    if (op.state === 'succeeded' && offer.lasts) void give(reverse(offer))
   }
 })
