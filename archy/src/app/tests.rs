@@ -64,10 +64,10 @@ fn a_broken_app_stops_at_its_rung() {
     let file = dir.join("notes/manifest.yml");
     let whole = fs::read_to_string(&file).unwrap();
     for (from, to, verdict) in [
-        ("target: 80", "target: 0", "none"),
+        ("target: 8080", "target: 0", "none"),
         (
-            "nginx:1.29@sha256:0000000000000000000000000000000000000000000000000000000000000000",
-            "nginx:latest",
+            "nginx-unprivileged:1.29@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "nginx-unprivileged:latest",
             "L0",
         ),
         ("published: 8180", "published: 8181", "L1"),
@@ -103,7 +103,7 @@ fn lint_mends_and_speaks_sarif() {
     let dir = dir.path();
     good(dir, "app new notes --dir DIR");
     let file = dir.join("notes/manifest.yml");
-    let short = fs::read_to_string(&file).unwrap().replace("docker.io/library/nginx", "nginx");
+    let short = fs::read_to_string(&file).unwrap().replace("docker.io/nginxinc/nginx", "nginxinc/nginx");
     fs::write(&file, short).unwrap();
     bad(dir, "app lint DIR/notes");
     let log: Value = serde_json::from_str(&bad(dir, "app lint DIR/notes --sarif")).unwrap();
@@ -122,7 +122,7 @@ fn lint_mends_and_speaks_sarif() {
     let region = &result["locations"][0]["physicalLocation"]["region"];
     assert!(region["startLine"].as_u64().unwrap() > 1 && region["startColumn"].as_u64().unwrap() >= 1);
     let change = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
-    assert!(change["insertedContent"]["text"].as_str().unwrap().starts_with("docker.io/library/nginx"));
+    assert!(change["insertedContent"]["text"].as_str().unwrap().starts_with("docker.io/nginxinc/nginx"));
     let mended = good(dir, "app lint DIR/notes --fix");
     assert!(mended.ends_with(", 1 mended\n"), "{mended}");
 }
