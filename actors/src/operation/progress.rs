@@ -83,6 +83,11 @@ impl Progress {
         }
     }
 
+    /// Whether an earlier worker has begun with it.
+    pub(super) fn is_resumed(&self) -> bool {
+        !self.begun.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Whether it is to end without its effect.
     pub(super) fn is_cancelling(&self) -> bool {
         self.is_cancelling

@@ -23,6 +23,11 @@ pub(super) const UNDONE: Duration = Duration::from_secs(300);
 
 /// Carries a command out, or undoes what was made of it.
 pub(super) async fn run(p: &Progress) -> Result<(), OpError> {
+    if p.is_resumed() {
+        // Right after the node's start the engine may be on its way still. Where it does not come, the step that needs
+        // it says so.
+        let _ = install::reach_engine(p).await;
+    }
     if p.is_cancelling() {
         return undo(p).await;
     }
