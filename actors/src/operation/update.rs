@@ -230,7 +230,8 @@ async fn prepare(p: &Progress, target: &Plan) -> Result<(), OpError> {
 async fn back_up(p: &Progress, target: &Plan) -> Result<(), OpError> {
     let old = &p.plan.rendered;
     let has_data = !old.volumes.is_empty() || !old.directories.is_empty();
-    if !target.manifest.update.snapshot || !has_data || p.course().await?.snapshot.is_some() {
+    // One of an earlier life of the node is taken anew: the app may have run in between.
+    if !target.manifest.update.snapshot || !has_data {
         p.detail("there is nothing to back up");
         return Ok(());
     }
